@@ -1,0 +1,76 @@
+# `make demo` and `make test` set everything up by themselves; the environment in .venv is made once and reused.
+PYTHON ?= python3.11
+JOBS ?= 2
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: help demo test check format docs clean
+
+help:
+	@echo "make demo    set up, draw a world, train, measure, index, search: the whole house in minutes"
+	@echo "make test    set up, then style, types and tests"
+	@echo "make check | format | docs | clean"
+
+# One sentence of the drawn world in its nine languages.
+QUERIES := "A black star spins on the spot over a meadow." \
+	"Ein schwarzer Stern dreht sich über einer Wiese auf der Stelle." \
+	"Une étoile noire tourne sur elle-même au-dessus d'une prairie." \
+	"Černá hvězda se točí kolem své osy nad loukou." \
+	"一颗黑色的星星在草地上原地旋转。" \
+	"Чёрная звезда вращается на месте над лугом." \
+	"Trên đồng cỏ có một ngôi sao màu đen xoay tại chỗ." \
+	"Nyota nyeusi inajizungusha papo hapo kwenye uwanja wa nyasi." \
+	"Una estrella negra gira sobre sí misma sobre un prado."
+
+demo: .venv/train
+	@echo "== 1/5 drawing a world of clips with captions in nine languages"
+	$(BIN)/polyreel world demo/world
+	@echo "== 2/5 turning clips into features"
+	$(BIN)/polyreel extract demo/world --extractor pixels
+	@echo "== 3/5 training teachers and students, measuring every language"
+	$(BIN)/polyreel experiment world/demo -o demo/runs --jobs $(JOBS)
+	@echo "== 4/5 indexing the clips with the C2KD student"
+	$(BIN)/polyreel index demo/world/videos --model "$$(ls -d demo/runs/runs/c2kd-* | head -n 1)" -o demo/index
+	@echo "== 5/5 asking in nine languages"
+	@for query in $(QUERIES); do \
+		echo; echo "$$query"; $(BIN)/polyreel search demo/index "$$query" -k 3 || exit 1; \
+	done
+	@echo
+	@echo "The report with plots: demo/runs/report.html"
+
+test: check
+	@echo "== 4/4 tests, $(JOBS) at a time (the slow ones: $(BIN)/pytest -m slow)"
+	$(BIN)/pytest -q -n $(JOBS)
+
+check: .venv/dev
+	@echo "== 1/4 style"
+	$(BIN)/ruff check .
+	@echo "== 2/4 format"
+	$(BIN)/ruff format --check .
+	@echo "== 3/4 types"
+	$(BIN)/mypy
+
+format: .venv/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: .venv/train
+	$(BIN)/python -m polyreel.cli.reference docs/cli.md
+
+clean:
+	rm -rf demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/train: .venv/bin/python pyproject.toml constraints.txt
+	@echo "== installing polyreel with torch into .venv; this takes minutes, once"
+	$(PIP) install --progress-bar off -c constraints.txt -e ".[train]"
+	touch .venv/train
+
+.venv/dev: .venv/train
+	@echo "== installing what the tests need"
+	$(PIP) install --progress-bar off -c constraints.txt -e ".[train,dev]"
+	touch .venv/dev

@@ -1,0 +1,97 @@
+"""Search any video library in any language, and train the model that does it.
+
+The public names live in the rooms of this package and are loaded when they are first asked for, so that
+`import polyreel` costs next to nothing and a part whose dependencies are missing troubles only those who use it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from polyreel.data.clips import Caption, Clip
+    from polyreel.data.dataset import Dataset
+    from polyreel.data.description import Description, describe
+    from polyreel.data.features import FeatureStore
+    from polyreel.data.importers.tables import import_tables
+    from polyreel.errors import PolyreelError
+    from polyreel.evaluation.comparison import Comparison, compare
+    from polyreel.evaluation.report import Report, evaluate
+    from polyreel.models.retriever import Retriever
+    from polyreel.search.encoder import SearchEncoder
+    from polyreel.search.index import Hit, Index
+    from polyreel.search.library import update_library
+    from polyreel.training.experiment import run_experiment
+    from polyreel.training.loop import train
+    from polyreel.training.recipes import Recipe, load_recipe
+    from polyreel.training.teachers import TeacherBank
+    from polyreel.video.extract import extract
+    from polyreel.video.extractors import Extractor, open_extractor
+    from polyreel.world import make_world
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Caption",
+    "Clip",
+    "Comparison",
+    "Dataset",
+    "Description",
+    "Extractor",
+    "FeatureStore",
+    "Hit",
+    "Index",
+    "PolyreelError",
+    "Recipe",
+    "Report",
+    "Retriever",
+    "SearchEncoder",
+    "TeacherBank",
+    "compare",
+    "describe",
+    "evaluate",
+    "extract",
+    "import_tables",
+    "load_recipe",
+    "make_world",
+    "open_extractor",
+    "run_experiment",
+    "train",
+    "update_library",
+]
+
+_HOMES = {
+    "data.clips": ("Caption", "Clip"),
+    "data.dataset": ("Dataset",),
+    "data.description": ("Description", "describe"),
+    "data.features": ("FeatureStore",),
+    "data.importers.tables": ("import_tables",),
+    "errors": ("PolyreelError",),
+    "evaluation.comparison": ("Comparison", "compare"),
+    "evaluation.report": ("Report", "evaluate"),
+    "models.retriever": ("Retriever",),
+    "search.encoder": ("SearchEncoder",),
+    "search.index": ("Hit", "Index"),
+    "search.library": ("update_library",),
+    "training.experiment": ("run_experiment",),
+    "training.loop": ("train",),
+    "training.recipes": ("Recipe", "load_recipe"),
+    "training.teachers": ("TeacherBank",),
+    "video.extract": ("extract",),
+    "video.extractors": ("Extractor", "open_extractor"),
+    "world": ("make_world",),
+}
+_HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from where it lives, once."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

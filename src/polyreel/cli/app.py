@@ -1,0 +1,48 @@
+"""The table of verbs: which word runs which function. A new verb is one line here."""
+
+from typing import Annotated
+
+from typer import Exit, Option, Typer
+
+from polyreel import __version__
+from polyreel.cli import data, evaluation, search, training
+
+app = Typer(
+    name="polyreel",
+    rich_markup_mode=None,  # rich would double the time that --help takes
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+)
+importers = Typer(rich_markup_mode=None, help="Bring data of any origin into a dataset folder.")
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"polyreel {__version__}")
+        raise Exit
+
+
+@app.callback()
+def polyreel(
+    version: Annotated[bool, Option("--version", help="Print the version.", callback=_print_version)] = False,
+    debug: Annotated[bool, Option("--debug", help="Show where an error came from; may stand anywhere.")] = False,
+) -> None:
+    """Search any video library in any language, and train the model that does it.
+
+    Example: polyreel world demo/world, then polyreel describe demo/world
+    """
+
+
+app.command("world")(data.world)
+app.add_typer(importers, name="import")
+importers.command("tables")(data.import_tables)
+app.command("describe")(data.describe)
+app.command("extract")(data.extract)
+app.command("train")(training.train)
+app.command("bank")(training.bank)
+app.command("evaluate")(evaluation.evaluate)
+app.command("compare")(evaluation.compare)
+app.command("experiment")(training.experiment)
+app.command("index")(search.index)
+app.command("search")(search.search)

@@ -1,0 +1,113 @@
+"""Verbs that bring data in: world, import tables, describe, extract."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from polyreel.cli.options import AsJson, DatasetFolder, Quiet, Threads, print_json, use_threads
+from polyreel.cli.progress import shown
+
+
+def world(
+    folder: Annotated[Path, Argument(metavar="DIR", help="Folder to write the dataset to.", show_default=False)],
+    clips: Annotated[int, Option("--clips", metavar="N", min=1, help="Number of clips.")] = 300,
+    seed: Annotated[int, Option("--seed", metavar="N", min=0, help="The same seed draws the same world.")] = 0,
+    captions: Annotated[int, Option("--captions", metavar="N", min=1, max=12, help="Sentences about each clip.")] = 4,
+    translations: Annotated[
+        int | None,
+        Option("--translations", metavar="N", min=0, help="In other languages, keep only N for a training clip."),
+    ] = None,
+    noise: Annotated[
+        float,
+        Option("--noise", metavar="SHARE", min=0, max=1, help="Share of the kept ones that name something wrong."),
+    ] = 0.0,
+    quiet: Quiet = False,
+) -> None:
+    """Draw a small world of real mp4 clips with captions in nine languages, as a dataset.
+
+    A demo, a fixture and a controlled experiment: nothing about real video follows from it.
+
+    Example: polyreel world demo/world --clips 300 --seed 0
+    """
+    from polyreel import make_world
+    from polyreel.world import WORLD_LANGS
+
+    others = [lang for lang in WORLD_LANGS if lang != "en"]
+    with shown(quiet) as progress:
+        dataset = make_world(
+            folder,
+            num_clips=clips,
+            seed=seed,
+            captions_per_clip=captions,
+            captions_per_lang=None if translations is None else dict.fromkeys(others, translations),
+            noise=noise,
+            progress=progress,
+        )
+    print(f"{folder}: {dataset.clips.num_rows} clips, {dataset.captions.num_rows} captions")
+
+
+def import_tables(
+    source: Annotated[Path, Argument(metavar="SOURCE", help="Folder with the files.", show_default=False)],
+    output: Annotated[Path, Option("--output", "-o", metavar="DIR", help="Dataset to write.", show_default=False)],
+    layout: Annotated[
+        str | None,
+        Option("--layout", metavar="FILE", help="A TOML file or a shipped layout; SOURCE/import.toml unless said."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Import your own tables: CSV, TSV, JSON lines or Parquet, with or without features.
+
+    A small import.toml says which file and column holds what (docs/quickstart.md shows one).
+
+    Example: polyreel import tables downloads/mydata -o data/mydata --layout mydata.toml
+    """
+    from polyreel import import_tables
+
+    with shown(quiet) as progress:
+        dataset = import_tables(source, output, layout=layout, progress=progress)
+    for warning in dataset.recorded_warnings:
+        print(f"warning: {warning}")
+    print(f"{output}: {dataset.clips.num_rows} clips, {dataset.captions.num_rows} captions")
+
+
+def describe(dataset: DatasetFolder, as_json: AsJson = False) -> None:
+    """Show what a dataset holds: clips, captions by language and origin, features, splits.
+
+    Example: polyreel describe demo/world
+    """
+    from polyreel import Dataset
+    from polyreel import describe as describe_dataset
+
+    description = describe_dataset(Dataset.open(dataset))
+    if as_json:
+        print_json(description.to_json())
+    else:
+        print("\n".join(description.lines()))
+
+
+def extract(
+    videos: Annotated[
+        Path, Argument(metavar="VIDEOS", help="A dataset, or any folder with videos in it.", show_default=False)
+    ],
+    extractor: Annotated[
+        str, Option("--extractor", metavar="NAME", help="pixels, or onnx:PATH of an image network.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None, Option("--output", "-o", metavar="STORE", help="Feature store; by default inside the dataset.")
+    ] = None,
+    threads: Threads = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Turn videos into features, skipping those that are done.
+
+    Example: polyreel extract demo/world --extractor pixels
+    """
+    use_threads(threads)
+    from polyreel import Dataset, open_extractor
+    from polyreel import extract as extract_features
+
+    source = Dataset.open(videos) if (videos / "dataset.json").is_file() else videos
+    with shown(quiet) as progress:
+        store = extract_features(source, open_extractor(extractor), output, progress=progress)
+    print(f"{store.folder}: features of {len(store)} clips, width {store.dim}")

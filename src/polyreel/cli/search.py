@@ -1,0 +1,72 @@
+"""Verbs that search: index, search."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, BadParameter, Option
+
+from polyreel.cli.options import AsJson, Quiet, Threads, model_folder, print_json, use_threads
+from polyreel.cli.progress import clock_time, shown
+
+
+def index(
+    videos: Annotated[Path, Argument(metavar="VIDEOS", help="A folder with videos in it.", show_default=False)],
+    model: Annotated[
+        Path | None, Option("--model", metavar="RUN", help="A run, or a model folder; an index there is knows its own.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        Option("--output", "-o", metavar="INDEX", help="Folder of the index; VIDEOS/.polyreel unless said."),
+    ] = None,
+    extractor: Annotated[
+        str | None, Option("--extractor", metavar="NAME", help="onnx:PATH, if the model needs a network from a file.")
+    ] = None,
+    threads: Threads = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Index a folder of videos, or bring its index up to date.
+
+    New and changed files are added, files that are gone are dropped, all others are left alone.
+
+    Example: polyreel index ~/videos --model demo/runs/c2kd -o library
+    """
+    use_threads(threads)
+    from polyreel import Index, SearchEncoder, update_library
+
+    folder = output or videos / ".polyreel"
+    encoder = None if model is None else SearchEncoder.open(model_folder(model), extractor)
+    if encoder is None and not folder.exists():
+        raise BadParameter(f"{folder} is no index yet; say with which model to make it", param_hint="--model")
+    opened = (
+        Index.open(folder, encoder) if encoder is None or folder.exists() else Index.create(folder, encoder, videos)
+    )
+    with shown(quiet) as progress:
+        update = update_library(opened, videos, opened.encoder, progress=progress)
+    print(
+        f"{folder}: {len(opened)} clips; videos indexed {update.num_indexed}, removed {update.num_removed}, "
+        f"unchanged {update.num_unchanged}"
+    )
+
+
+def search(
+    folder: Annotated[Path, Argument(metavar="INDEX", help="Folder of an index.", show_default=False)],
+    text: Annotated[str, Argument(metavar="TEXT", help="What to look for, in any language.", show_default=False)],
+    k: Annotated[int, Option("-k", metavar="N", min=1, help="Number of hits.")] = 5,
+    as_json: AsJson = False,
+    threads: Threads = 1,
+) -> None:
+    """Find the clips that a sentence describes, best first.
+
+    Example: polyreel search library "ein roter Kreis rollt nach links" -k 5
+    """
+    use_threads(threads)
+    from polyreel import Index
+
+    hits = Index.open(folder).search(text, k)
+    if as_json:
+        print_json([{**asdict(hit), "video": str(hit.video)} for hit in hits])
+        return
+    for place, hit in enumerate(hits, 1):
+        span = f"{clock_time(hit.start_seconds)} – {clock_time(hit.end_seconds)}"
+        print(f"{place:2}  {hit.score:6.3f}  {span:>13}  {hit.video}")

@@ -1,0 +1,93 @@
+"""Verbs that train: train, bank, experiment."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, BadParameter, Option
+
+from polyreel.cli.options import Quiet, Split, Threads, open_model, split_of, use_threads
+from polyreel.cli.progress import shown
+
+
+def train(
+    recipe: Annotated[str, Argument(metavar="RECIPE", help="A TOML file, or a shipped recipe.", show_default=False)],
+    output: Annotated[
+        Path | None, Option("--output", "-o", metavar="RUN", help="Folder of the run; needed unless --print.")
+    ] = None,
+    resume: Annotated[bool, Option("--resume", help="Go on with the unfinished run there.")] = False,
+    settings: Annotated[
+        list[str] | None, Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+    ] = None,
+    print_only: Annotated[bool, Option("--print", help="Print the whole recipe and train nothing.")] = False,
+    threads: Threads = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model as a recipe says.
+
+    Example: polyreel train world/c2kd -o runs/c2kd --set schedule.steps=200
+    """
+    use_threads(threads)
+    from polyreel import load_recipe
+    from polyreel import train as train_model
+
+    asked = load_recipe(recipe, settings or [])
+    if print_only:
+        print(asked.to_toml(), end="")
+        return
+    if output is None:
+        raise BadParameter("say where the run goes with -o RUN", param_hint="-o")
+    with shown(quiet) as progress:
+        run = train_model(asked, output, resume=resume, progress=progress)
+    print(f"{run}: trained; next: polyreel evaluate {run} {asked.data.dataset}")
+
+
+def bank(
+    run: Annotated[Path, Argument(metavar="RUN", help="The finished run of a teacher.", show_default=False)],
+    dataset: Split,
+    lang: Annotated[str, Option("--lang", metavar="CODE", help="Language the teacher is asked in.")] = "en",
+    threads: Threads = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Ask a teacher about a dataset once, so that students train without running it.
+
+    The split is "train" unless said. Training does this by itself for teachers that were not asked yet.
+
+    Example: polyreel bank demo/runs/teacher demo/world
+    """
+    use_threads(threads)
+    from polyreel import Dataset, TeacherBank
+
+    folder, split = split_of(dataset, "train")
+    opened = Dataset.open(folder)
+    features = opened.features(open_model(run).extractor)
+    with shown(quiet) as progress:
+        answers = TeacherBank.build([run], opened.split(split), features, lang=lang, progress=progress)
+    print(f"{run}: banked {len(answers.sentence_ids)} sentences and {len(answers.clip_ids)} clips of {split!r}")
+
+
+def experiment(
+    file: Annotated[str, Argument(metavar="FILE", help="A TOML file, or a shipped experiment.", show_default=False)],
+    output: Annotated[
+        Path | None, Option("--output", "-o", metavar="DIR", help="Where runs and results go; runs/FILE unless said.")
+    ] = None,
+    jobs: Annotated[int, Option("--jobs", metavar="N", min=1, help="Runs trained at the same time.")] = 1,
+    threads: Threads = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Run a grid of recipes, settings and seeds, and write one table.
+
+    What is finished is skipped, so the same command goes on after a stop.
+
+    Example: polyreel experiment world/demo -o demo/runs --jobs 2
+    """
+    use_threads(threads)
+    from polyreel import run_experiment
+    from polyreel.cli.pictures import galleries
+
+    folder = output or Path("runs") / Path(file).stem
+    with shown(quiet) as progress:
+        result = run_experiment(file, folder, jobs=jobs, progress=progress)
+    for cell in result.cells:
+        print("\n\n".join([*filter(None, [cell.name]), *(table.text() for table in cell.tables())]), end="\n\n")
+    for page in result.save(galleries(result)):
+        print(f"page: {page}")

@@ -1,0 +1,265 @@
+"""Dataset: what is known about a set of clips, at rest.
+
+A dataset is a folder that other tools open: `clips.parquet`, `captions.parquet`, `dataset.json`, and one feature store
+an extractor under `features/`. A Dataset is checked when it is written, so whoever opens one may rely on it.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from polyreel.data.checks import RowName, check_captions, check_clips, codes
+from polyreel.data.clips import CAPTION_SCHEMA, CLIP_SCHEMA, ORIGINS, Caption, Clip, as_table
+from polyreel.data.features import FeatureStore
+from polyreel.errors import DataError
+from polyreel.storage import Json, fingerprint, read_json, write_aside, write_json
+
+PIVOT_LANG = "en"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """What is known about a set of clips: two tables and the folder their features lie in.
+
+    Attributes:
+        name: what reports call it.
+        clips: one row a clip, in the columns of `Clip` and any further columns of the publisher's.
+        captions: one row a caption, in the columns of `Caption`; the order of a clip's captions is kept.
+        folder: where it was opened or written; None for one that lives in memory alone.
+        videos_folder: what relative `video` paths start from; None where there are no files.
+        recorded_warnings: what was odd about the data when it was imported, and was let pass.
+    """
+
+    name: str
+    clips: pa.Table
+    captions: pa.Table
+    folder: Path | None = None
+    videos_folder: Path | None = None
+    recorded_warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def build(
+        cls,
+        name: str,
+        clips: Iterable[Clip] | pa.Table,
+        captions: Iterable[Caption] | pa.Table,
+        *,
+        videos_folder: Path | None = None,
+        has_publisher_splits: bool = False,
+        clip_name: RowName | None = None,
+        caption_name: RowName | None = None,
+    ) -> "Dataset":
+        """Check clips and captions and hold them in memory.
+
+        Args:
+            name: what reports call the dataset.
+            clips: values of `Clip`, or a table with at least these columns.
+            captions: values of `Caption`, or a table with at least these columns.
+            videos_folder: what relative `video` paths start from.
+            has_publisher_splits: sources in two splits become a recorded warning instead of an error.
+            clip_name: says where clip row i came from, for messages; its position by default.
+            caption_name: the same for caption rows.
+
+        Raises:
+            DataError: naming the first offending row, and how many more are like it.
+        """
+        clip_table = as_table(clips, CLIP_SCHEMA)
+        caption_table = as_table(captions, CAPTION_SCHEMA)
+        warnings = check_clips(clip_table, has_publisher_splits, clip_name)
+        check_captions(caption_table, clip_table, ORIGINS, caption_name)
+        return cls(
+            name=name,
+            clips=clip_table,
+            captions=caption_table,
+            videos_folder=videos_folder,
+            recorded_warnings=warnings,
+        )
+
+    @classmethod
+    def open(cls, folder: Path | str) -> "Dataset":
+        """Open a dataset folder.
+
+        Raises:
+            DataError: the folder is no dataset, or was written by a later polyreel.
+        """
+        folder = Path(folder)
+        if not (folder / "dataset.json").is_file():
+            raise DataError(f"{folder} is no dataset: it has no dataset.json; make one with `polyreel import tables`")
+        header = read_json(folder / "dataset.json")
+        if header.get("schema_version") != SCHEMA_VERSION:
+            raise DataError(
+                f"{folder} has schema version {header.get('schema_version')!r}; this polyreel reads {SCHEMA_VERSION}"
+            )
+        videos = header.get("videos_folder")
+        warnings = header.get("recorded_warnings")
+        return cls(
+            name=str(header["name"]),
+            clips=as_table(pq.read_table(folder / "clips.parquet"), CLIP_SCHEMA),
+            captions=as_table(pq.read_table(folder / "captions.parquet"), CAPTION_SCHEMA),
+            folder=folder,
+            videos_folder=(folder / str(videos)) if videos else None,
+            recorded_warnings=tuple(map(str, warnings)) if isinstance(warnings, list) else (),
+        )
+
+    def save(self, folder: Path | str) -> "Dataset":
+        """Write the tables to a folder, aside and renamed, and return the dataset opened there.
+
+        All three files are complete before the first is renamed. Feature stores in the folder are left alone.
+        """
+        folder = Path(folder)
+        header: dict[str, Json] = {
+            "schema_version": SCHEMA_VERSION,
+            "name": self.name,
+            "videos_folder": _relative(self.videos_folder, folder),
+            "fingerprint": self.fingerprint,
+            "recorded_warnings": list(self.recorded_warnings),
+        }
+        with (
+            write_aside(folder / "dataset.json") as header_file,
+            write_aside(folder / "captions.parquet") as captions_file,
+            write_aside(folder / "clips.parquet") as clips_file,
+        ):
+            pq.write_table(self.clips, clips_file, compression="zstd")
+            pq.write_table(self.captions, captions_file, compression="zstd")
+            write_json(header_file, header)
+        return Dataset.open(folder)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of the fields of every clip and caption, in the order of their rows."""
+        tables = ((self.clips, CLIP_SCHEMA), (self.captions, CAPTION_SCHEMA))
+        return fingerprint(*(part for table, schema in tables for part in _content(table, schema)))
+
+    @cached_property
+    def clip_ids(self) -> list[str]:
+        """Ids of the clips, in table order."""
+        ids: list[str] = self.clips["clip_id"].to_pylist()
+        return ids
+
+    @cached_property
+    def langs(self) -> tuple[str, ...]:
+        """Codes of the languages that have captions: English first, then the alphabet."""
+        codes: list[str] = pc.unique(self.captions["lang"]).to_pylist()
+        return tuple(sorted(codes, key=lambda code: (code != PIVOT_LANG, code)))
+
+    @cached_property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits, in order of first appearance."""
+        return tuple(pc.unique(self.clips["split"]).to_pylist())
+
+    @cached_property
+    def extractors(self) -> tuple[str, ...]:
+        """Names of the extractors whose features lie in the folder, sorted."""
+        stores = [] if self.folder is None else (self.folder / "features").glob("*/store.json")
+        return tuple(sorted(unquote(path.parent.name) for path in stores))
+
+    def split(self, name: str) -> "Dataset":
+        """Return the clips of one split with their captions.
+
+        Raises:
+            DataError: there is no such split.
+        """
+        if name not in self.splits:
+            raise DataError(f"dataset {self.name!r} has no split {name!r}; it has {', '.join(self.splits)}")
+        return self.where_clips(pc.equal(self.clips["split"], name))
+
+    def where_clips(self, mask: pa.Array | pa.ChunkedArray | np.ndarray) -> "Dataset":
+        """Return the clips where `mask` (one boolean a clip) is true, with their captions."""
+        clips = self.clips.filter(pa.array(mask) if isinstance(mask, np.ndarray) else mask)
+        captions = self.captions.filter(pc.is_in(self.captions["clip_id"], value_set=clips["clip_id"].combine_chunks()))
+        return self._with(clips, captions)
+
+    def where_captions(self, mask: pa.Array | pa.ChunkedArray | np.ndarray) -> "Dataset":
+        """Return all clips with the captions where `mask` (one boolean a caption) is true."""
+        return self._with(self.clips, self.captions.filter(pa.array(mask) if isinstance(mask, np.ndarray) else mask))
+
+    def in_langs(self, langs: Sequence[str]) -> "Dataset":
+        """Return all clips with the captions in these languages only."""
+        return self.where_captions(pc.is_in(self.captions["lang"], value_set=pa.array(list(langs), pa.string())))
+
+    def first_captions(self, limits: Mapping[str, int]) -> "Dataset":
+        """Keep, in each language named, the first so many captions of every clip; other languages stay whole."""
+        langs = self.captions["lang"].combine_chunks().dictionary_encode()
+        limit_of = np.array([limits.get(code, self.captions.num_rows) for code in langs.dictionary.to_pylist()], int)
+        lang_codes = np.asarray(langs.indices, np.int64)
+        pairs = codes(self.captions["clip_id"]) * max(len(limit_of), 1) + lang_codes
+        return self.where_captions(_positions_within(pairs) < limit_of[lang_codes])
+
+    def parallel(self, langs: Sequence[str]) -> list[str]:
+        """Return the ids of the sentences that exist in every one of these languages, in table order."""
+        here = self.in_langs(langs).captions["caption_id"].combine_chunks().dictionary_encode()
+        counts = np.bincount(np.asarray(here.indices, np.int64), minlength=len(here.dictionary))
+        ids: list[str] = here.dictionary.filter(pa.array(counts == len(set(langs)))).to_pylist()
+        return ids
+
+    def features(self, extractor: str) -> FeatureStore:
+        """Open the features one extractor left in this dataset's folder.
+
+        Raises:
+            DataError: there are none by this name.
+        """
+        if extractor not in self.extractors or self.folder is None:
+            known = ", ".join(self.extractors) or "none"
+            raise DataError(
+                f"dataset {self.name!r} has no features {extractor!r}; it has {known}; "
+                f"make them with `polyreel extract DATASET --extractor {extractor}`"
+            )
+        return FeatureStore.open(self.features_folder(extractor))
+
+    def features_folder(self, extractor: str) -> Path:
+        """Return where this dataset keeps the features of one extractor: its name, quoted like an address.
+
+        Raises:
+            ValueError: the dataset lives in memory only.
+        """
+        if self.folder is None:
+            raise ValueError(f"dataset {self.name!r} is in memory only; save it to a folder first")
+        return self.folder / "features" / quote(extractor, safe="")
+
+    def iter_clips(self) -> Iterator[Clip]:
+        """Yield the rows of the clip table as values."""
+        names = [field.name for field in fields(Clip)]
+        yield from (Clip(**row) for row in self.clips.select(names).to_pylist())
+
+    def iter_captions(self) -> Iterator[Caption]:
+        """Yield the rows of the caption table as values."""
+        yield from (Caption(**row) for row in self.captions.select(CAPTION_SCHEMA.names).to_pylist())
+
+    def _with(self, clips: pa.Table, captions: pa.Table) -> "Dataset":
+        return replace(self, clips=clips, captions=captions)
+
+
+def _content(table: pa.Table, schema: pa.Schema) -> Iterator[bytes]:
+    """Yield bytes that say what is in a table's columns, whatever chunks they are kept in."""
+    for field in schema:
+        column = table[field.name].combine_chunks()
+        if field.type == pa.string():
+            yield np.asarray(pc.binary_length(column), np.int32).tobytes()
+            yield "".join(column.to_pylist()).encode()
+        else:
+            yield pc.fill_null(column, float("nan")).to_numpy(zero_copy_only=False).tobytes()
+
+
+def _positions_within(groups: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Number the members of each group from 0, in the order they stand; `[N]` group numbers -> `[N]`."""
+    order = np.argsort(groups, kind="stable")
+    in_order = groups[order]
+    is_first = np.r_[True, in_order[1:] != in_order[:-1]][: len(groups)]
+    first = np.maximum.accumulate(np.where(is_first, np.arange(len(groups)), 0))
+    positions = np.empty(len(groups), np.int64)
+    positions[order] = np.arange(len(groups)) - first
+    return positions
+
+
+def _relative(path: Path | None, folder: Path) -> str | None:
+    return None if path is None else os.path.relpath(path.resolve(), folder.resolve())

@@ -1,0 +1,244 @@
+"""Features of clips: rows of numbers by clip id, memory-mapped.
+
+A store is a folder: `store.json` (extractor, width, number type), `manifest.parquet` (clip id, shard, first row, rows,
+checksum, the frames' times) and immutable shards `shard-00000.npy`, each one matrix that numpy maps without reading it.
+A writer appends: it collects clips, writes a full shard, then a new manifest. A process killed in between leaves the
+old manifest, and the next writer overwrites the shard nobody names.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from polyreel.errors import DataError, FingerprintError
+from polyreel.storage import fingerprint, read_json, write_aside, write_json
+
+SHARD_BYTES = 256 * 2**20
+_MANIFEST = pa.schema(
+    [
+        ("clip_id", pa.string()),
+        ("shard", pa.int32()),
+        ("first_row", pa.int64()),
+        ("num_rows", pa.int32()),
+        ("checksum", pa.string()),
+        ("frame_seconds", pa.list_(pa.float32())),
+    ]
+)
+
+Rows = npt.NDArray[np.float16] | npt.NDArray[np.float32]
+
+
+class FeatureStore:
+    """Read features by clip id.
+
+    Attributes:
+        folder: where the store lies.
+        extractor: name of what made the features; towers trained on one extractor refuse another's.
+        extractor_fingerprint: digest of that extractor's settings and weights.
+        dim: width D of a row.
+    """
+
+    def __init__(self, folder: Path, extractor: str, extractor_fingerprint: str, dim: int, manifest: pa.Table) -> None:
+        self.folder = folder
+        self.extractor = extractor
+        self.extractor_fingerprint = extractor_fingerprint
+        self.dim = dim
+        self.manifest = manifest
+        self._shards: dict[int, Rows] = {}
+
+    @classmethod
+    def open(cls, folder: Path | str) -> "FeatureStore":
+        """Open a store folder.
+
+        Raises:
+            DataError: the folder is no feature store.
+        """
+        folder = Path(folder)
+        if not (folder / "store.json").is_file():
+            raise DataError(f"{folder} is no feature store: it has no store.json; make one with `polyreel extract`")
+        header = read_json(folder / "store.json")
+        manifest = pq.read_table(folder / "manifest.parquet") if (folder / "manifest.parquet").exists() else None
+        return cls(
+            folder,
+            str(header["extractor"]),
+            str(header["extractor_fingerprint"]),
+            int(str(header["dim"])),
+            _MANIFEST.empty_table() if manifest is None else manifest,
+        )
+
+    @cached_property
+    def clip_ids(self) -> list[str]:
+        """Ids of the clips with features, in the order they were written."""
+        ids: list[str] = self.manifest["clip_id"].to_pylist()
+        return ids
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of the extractor and of every clip's rows, whatever the order they were written in."""
+        pairs = sorted(zip(self.clip_ids, self.manifest["checksum"].to_pylist(), strict=True))
+        return fingerprint(self.extractor, self.extractor_fingerprint, [list(pair) for pair in pairs])
+
+    @cached_property
+    def _place(self) -> dict[str, tuple[int, int, int]]:
+        columns = (self.manifest[name].to_pylist() for name in ("shard", "first_row", "num_rows"))
+        return dict(zip(self.clip_ids, zip(*columns, strict=True), strict=True))
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+    def __contains__(self, clip_id: object) -> bool:
+        return clip_id in self._place
+
+    def __getitem__(self, clip_id: str) -> Rows:
+        """Return the features of one clip, `[T, D]`, a view of the mapped file.
+
+        Raises:
+            DataError: the clip has no features here.
+        """
+        if clip_id not in self._place:
+            raise DataError(f"clip {clip_id!r} has no features in {self.folder}; run `polyreel extract` again")
+        shard, first, count = self._place[clip_id]
+        if shard not in self._shards:
+            self._shards[shard] = np.load(self.folder / _shard_name(shard), mmap_mode="r")
+        return self._shards[shard][first : first + count]
+
+    def missing(self, clip_ids: Iterable[str]) -> list[str]:
+        """Return those of the clip ids that have no features here."""
+        return [clip_id for clip_id in clip_ids if clip_id not in self._place]
+
+    def iter_lengths(self) -> Iterator[int]:
+        """Yield the number of rows of each clip."""
+        yield from self.manifest["num_rows"].to_pylist()
+
+
+class FeatureWriter:
+    """Append features to a store, one clip at a time; use it as a context manager.
+
+    Raises:
+        FingerprintError: the folder holds features of another extractor.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        extractor: str,
+        extractor_fingerprint: str,
+        dim: int,
+        shard_bytes: int = SHARD_BYTES,
+    ) -> None:
+        self.folder = Path(folder)
+        self.extractor = extractor
+        self.dim = dim
+        self._shard_bytes = shard_bytes
+        self._pending: list[tuple[str, Rows, list[float] | None]] = []
+        self._pending_bytes = 0
+        if (self.folder / "store.json").exists():
+            store = FeatureStore.open(self.folder)
+            found = (store.extractor, store.extractor_fingerprint, store.dim)
+            if found != (extractor, extractor_fingerprint, dim):
+                raise FingerprintError(
+                    f"{folder} holds features of {found[0]!r} ({found[1]}, width {found[2]}), not of {extractor!r} "
+                    f"({extractor_fingerprint}, width {dim}); name another folder, or delete this one"
+                )
+            self._manifest = store.manifest
+        else:
+            write_json(
+                self.folder / "store.json",
+                {"extractor": extractor, "extractor_fingerprint": extractor_fingerprint, "dim": dim},
+            )
+            self._manifest = _MANIFEST.empty_table()
+        self._written = set(self._manifest["clip_id"].to_pylist())
+
+    def __enter__(self) -> "FeatureWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.flush()
+
+    def __contains__(self, clip_id: object) -> bool:
+        return clip_id in self._written
+
+    def add(self, clip_id: str, rows: npt.NDArray[np.number], frame_seconds: Sequence[float] | None = None) -> None:
+        """Add the features of one clip.
+
+        Args:
+            clip_id: must not be in the store yet.
+            rows: finite numbers `[T, D]`, T at least 1; kept as float16 if given so, as float32 otherwise.
+            frame_seconds: when each row's frame was shown, seconds from the video's start.
+
+        Raises:
+            DataError: wrong width, no rows, NaN or infinity, or a clip that is already there.
+        """
+        if clip_id in self._written:
+            raise DataError(f"clip {clip_id!r} already has features in {self.folder}; a clip is written once")
+        if rows.dtype.kind not in "fiu":
+            raise DataError(f"clip {clip_id!r} has features of type {rows.dtype.str}; expected numbers")
+        kept = _kept(rows)
+        check_features(clip_id, kept, self.dim)
+        if self._pending and self._pending[0][1].dtype != kept.dtype:
+            self.flush()
+        self._pending.append((clip_id, kept, None if frame_seconds is None else list(frame_seconds)))
+        self._pending_bytes += kept.nbytes
+        self._written.add(clip_id)
+        if self._pending_bytes >= self._shard_bytes:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was added as one more shard, then the manifest that names it."""
+        if not self._pending:
+            return
+        shard = 1 + max(self._manifest["shard"].to_pylist(), default=-1)
+        clip_ids, matrices, times = zip(*self._pending, strict=True)
+        counts = np.array([len(rows) for rows in matrices])
+        with write_aside(self.folder / _shard_name(shard)) as aside, aside.open("wb") as stream:
+            np.save(stream, np.concatenate(matrices))
+        added = pa.table(
+            {
+                "clip_id": list(clip_ids),
+                "shard": np.full(len(counts), shard),
+                "first_row": np.cumsum(counts) - counts,
+                "num_rows": counts,
+                "checksum": [blake2b(rows.tobytes(), digest_size=8).hexdigest() for rows in matrices],
+                "frame_seconds": list(times),
+            },
+            schema=_MANIFEST,
+        )
+        self._manifest = pa.concat_tables([self._manifest, added])
+        with write_aside(self.folder / "manifest.parquet") as aside:
+            pq.write_table(self._manifest, aside)
+        self._pending, self._pending_bytes = [], 0
+
+
+def check_features(name: str, rows: npt.NDArray[np.floating], dim: int) -> None:
+    """Refuse features that are not a finite `[T, dim]` matrix with T at least 1.
+
+    Raises:
+        DataError: naming the clip and what is wrong.
+    """
+    if rows.ndim != 2 or len(rows) == 0 or rows.shape[1] != dim:
+        raise DataError(
+            f"clip {name!r} has features of shape {list(rows.shape)}; expected [T, {dim}] with T at least 1"
+        )
+    if not np.isfinite(rows).all():
+        frame = int(np.argwhere(~np.isfinite(rows))[0][0])
+        raise DataError(f"clip {name!r} has NaN or infinity in its features (first in frame {frame}); extract it again")
+
+
+def _kept(rows: npt.NDArray[np.number]) -> Rows:
+    """Copy rows into the number type they are kept in, so that the caller may reuse its buffer."""
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, which is refused
+        return rows.astype(np.float16) if rows.dtype == np.float16 else rows.astype(np.float32)
+
+
+def _shard_name(shard: int) -> str:
+    return f"shard-{shard:05d}.npy"

@@ -1,0 +1,1 @@
+"""How good a system is, in each language: ranks, intervals, reports, comparisons, tables and pages."""

@@ -1,0 +1,207 @@
+"""The report as one HTML file: plots, pictures and tables that open anywhere, without a network or a script.
+
+The page carries its own style (`report.css`), follows the reader's light or dark setting and the width of a phone,
+and a content policy forbids it to load anything.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from polyreel.evaluation.comparison import Comparison, compare
+from polyreel.evaluation.curves import line_plot, read_curves
+from polyreel.evaluation.estimates import LOWER_IS_BETTER, MEAN_LANG
+from polyreel.evaluation.gallery import Gallery, gallery_html
+from polyreel.evaluation.markup import tag, words
+from polyreel.evaluation.metrics import DIRECTIONS, METRICS, Direction, Metric
+from polyreel.evaluation.plots import bars_by_language, color_class, forest, legend
+from polyreel.evaluation.report import Report
+from polyreel.evaluation.tables import DIRECTION_NAMES, Table, by_system, has_variance, lang_name, of_differences
+from polyreel.storage import write_text
+
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_READING = (
+    ("R@k", "how many of the queries, in percent, have a right answer among the first k; higher is better."),
+    ("MedR, MnR", "the median and the mean rank of the first right answer; 1 is best."),
+    ("Mean rank variance", "how differently the same sentence ranks its clip from language to language; 0 is best."),
+    ("Ties", "count with the chance that a random order of the tied puts a right answer in the first k."),
+    ("Intervals", "hold in 95 of 100 draws of other source videos: the videos are resampled with all their captions."),
+    ("Seeds", "small dots: the same training from another start; every figure is their average."),
+    ("Differences", "are paired, query by query; one is shown as a full dot where its interval leaves out 0."),
+    ("Chance", "dashed: what guessing scores."),
+)
+
+
+def write_html(
+    path: Path | str,
+    reports: Sequence[Report],
+    *,
+    title: str,
+    metric: Metric = "R@10",
+    baseline: str | None = None,
+    runs: Mapping[str, Path | Sequence[Path]] | None = None,
+    gallery: Gallery | None = None,
+    notes: Sequence[str] = (),
+) -> None:
+    """Write reports of the same queries as one self-contained page.
+
+    Args:
+        path: the file to write.
+        reports: one or more, in the order shown.
+        title: heading of the page.
+        metric: which one the plots show.
+        baseline: name of the report the others are held against; None compares each with all before it.
+        runs: run folders or `metrics.jsonl` files by system, for the training curves.
+        gallery: queries with their answers in pictures.
+        notes: paragraphs under the heading, plain words.
+
+    Raises:
+        DataError: the reports cannot be compared, or a `metrics.jsonl` cannot be read.
+    """
+    comparison = compare(reports, baseline=baseline) if len(reports) > 1 else None
+    sections = [
+        _header(reports, title, notes),
+        _cards(reports, metric),
+        _recall(reports, metric, "t2v"),
+        _differences(comparison, metric, "t2v") if comparison else "",
+        _curves(runs, [report.name for report in reports]) if runs else "",
+        _pictures(gallery) if gallery else "",
+        _tables(reports, comparison, metric),
+        _reading(),
+        _provenance(reports),
+    ]
+    write_text(Path(path), _page(title, "\n".join(filter(None, sections))))
+
+
+def _page(title: str, body: str) -> str:
+    style = files("polyreel.evaluation").joinpath("report.css").read_text(encoding="utf-8")
+    head = [
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("title", words(title)),
+        tag("style", style),
+    ]
+    return f"<!doctype html>\n{tag('html', tag('head', *head), tag('body', tag('main', body)), lang='en')}\n"
+
+
+def _header(reports: Sequence[Report], title: str, notes: Sequence[str]) -> str:
+    ground = reports[0].ground
+    facts = [
+        f"{ground.dataset}, {ground.split} split",
+        f"{ground.num_clips:,} clips",
+        f"{sum(asked.num_captions for asked in ground.asked.values()):,} queries",
+        f"{len(ground.asked)} language" + ("s" if len(ground.asked) > 1 else ""),
+        f"features: {', '.join(dict.fromkeys(report.ground.extractor for report in reports))}",
+    ]
+    line = tag("p", *(tag("span", words(fact)) for fact in facts), class_="facts")
+    return tag("header", tag("h1", words(title)), line, *(tag("p", words(note), class_="note") for note in notes))
+
+
+def _cards(reports: Sequence[Report], metric: Metric) -> str:
+    cards = [_card(report, position, metric) for position, report in enumerate(reports)]
+    over = f"mean over {len(reports[0].langs)} languages" if len(reports[0].langs) > 1 else "one language"
+    head = tag("h2", words(f"{metric}, {DIRECTION_NAMES['t2v']}"), " ", tag("small", words(over)))
+    return tag("section", head, tag("div", *cards, class_="cards"))
+
+
+def _card(report: Report, position: int, metric: Metric) -> str:
+    row = report.row(MEAN_LANG, metric)
+    lines = [f"95 % interval {row.interval[0]:.1f} – {row.interval[1]:.1f}"]
+    if len(row.by_seed) > 1:
+        lines.append(f"{len(row.by_seed)} seeds {min(row.by_seed):.1f} – {max(row.by_seed):.1f}")
+    if has_variance(report):
+        lines.append(f"mean rank variance {report.row(MEAN_LANG, 'MRV').value:,.0f}")
+    unit = "" if metric in LOWER_IS_BETTER else " %"
+    number = tag("p", f"{row.value:.1f}", tag("small", unit), class_="big")
+    small = [tag("p", words(line), class_="soft") for line in lines]
+    return tag("div", tag("h3", words(report.name)), number, *small, class_=f"card {color_class(position)}")
+
+
+def _recall(reports: Sequence[Report], metric: Metric, direction: Direction) -> str:
+    head = tag("h2", words(f"{metric} by language"))
+    explained = "Bars: the figure. Lines: 95 % interval over source videos. Dashed: chance."
+    if any(len(report.seeds) > 1 for report in reports):
+        explained += " Small dots: single seeds."
+    names = [report.name for report in reports]
+    return tag(
+        "section", head, tag("p", explained, class_="soft"), legend(names), bars_by_language(reports, metric, direction)
+    )
+
+
+def _differences(comparison: Comparison, metric: Metric, direction: Direction) -> str:
+    explained = (
+        "Paired, query by query, with 95 % intervals. A full dot: the interval leaves out 0, the difference holds."
+    )
+    plots = [forest(comparison, pair, metric, direction) for pair in comparison.pairs()]
+    return tag(
+        "section", tag("h2", "What the differences are"), tag("p", explained, class_="soft"),
+        tag("div", *plots, class_="columns"),
+    )  # fmt: skip
+
+
+def _curves(runs: Mapping[str, Path | Sequence[Path]], names: Sequence[str]) -> str:
+    losses, validations = read_curves(runs, names)
+    plots = [line_plot(losses, "Loss", "Over training steps. Objectives differ: compare shapes, not heights.")]
+    if validations:
+        note = "Percent, mean over languages, over training steps. Dot: its highest."
+        plots.append(line_plot(validations, "Validation R@10", note, mark_best=True))
+    order = list(dict.fromkeys([*names, *runs]))
+    return tag("section", tag("h2", "Training"), legend(order), tag("div", *plots, class_="columns"))
+
+
+def _pictures(gallery: Gallery) -> str:
+    explained = f"The five best clips by {gallery.system}. Framed and ticked: the clip the words were written about."
+    return tag("section", tag("h2", "What it finds"), tag("p", words(explained), class_="soft"), gallery_html(gallery))
+
+
+def _tables(reports: Sequence[Report], comparison: Comparison | None, metric: Metric) -> str:
+    further = [
+        _folded(
+            f"{DIRECTION_NAMES[direction]}: {', '.join(METRICS)}",
+            [by_system(reports, each, direction) for each in METRICS],
+        )
+        for direction in DIRECTIONS
+    ]
+    if comparison:
+        further += [
+            _folded(f"{pair[0]} less {pair[1]}", [of_differences(comparison, pair, way) for way in DIRECTIONS])
+            for pair in comparison.pairs()
+        ]
+    return tag("section", tag("h2", "All figures"), _table(by_system(reports, metric)), *further)
+
+
+def _folded(name: str, tables: Sequence[Table]) -> str:
+    return tag("details", tag("summary", words(name)), *map(_table, tables))
+
+
+def _table(table: Table) -> str:
+    head = tag("tr", *(tag("th", words(cell), scope="col") for cell in table.header))
+    rows = [
+        tag("tr", tag("th", words(row[0]), scope="row"), *(tag("td", words(cell)) for cell in row[1:]))
+        for row in table.rows
+    ]
+    inner = tag("table", tag("caption", words(table.title)), tag("thead", head), tag("tbody", *rows))
+    note = tag("p", words(table.note), class_="soft") if table.note else ""
+    return tag("div", inner, class_="scroll", tabindex="0", role="region", aria_label=table.title) + note
+
+
+def _reading() -> str:
+    entries = [tag("dt", words(term)) + tag("dd", words(meaning)) for term, meaning in _READING]
+    return tag("section", tag("h2", "How to read this"), tag("dl", *entries))
+
+
+def _provenance(reports: Sequence[Report]) -> str:
+    ground = reports[0].ground
+    entries = {"dataset": f"{ground.dataset} {ground.dataset_fingerprint}, split {ground.split}"}
+    for lang, asked in ground.asked.items():
+        origins = ", ".join(f"{count:,} {origin}" for origin, count in asked.origins.items())
+        entries[lang_name(lang)] = f"{origins} captions of {asked.num_clips:,} clips"
+    for report in reports:
+        models = ", ".join(f"seed {seed} {model}" for seed, model in zip(report.seeds, report.models, strict=True))
+        features = f"features {report.ground.extractor} {report.ground.features_fingerprint}"
+        versions = " ".join(f"{name} {number}" for name, number in report.versions.items())
+        entries[report.name] = f"{models}; {features}; {versions}"
+    rows = [tag("dt", words(term)) + tag("dd", words(meaning)) for term, meaning in entries.items()]
+    return tag("footer", tag("h2", "Where this comes from"), tag("dl", *rows))

@@ -1,0 +1,243 @@
+"""The model: a text tower and a video tower that meet in one space, and the folder it is kept in.
+
+A folder holds `config.json` (all settings), `model.safetensors` (all weights), the tokenizer (`tokenizer.json`, or
+`backbone/` with what a Hugging Face encoder needs), and `README.md`, a model card. It opens with nothing else at hand.
+
+Shapes: `B` batch, `C` clips, `N` texts, `T` frames, `D` dims.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from polyreel.errors import MissingExtraError
+
+try:
+    import torch
+except ModuleNotFoundError:
+    raise MissingExtraError("a model", "train") from None
+from safetensors import safe_open
+from safetensors.torch import load_model, save_model
+from torch import Tensor, nn
+from torch.nn import functional
+
+from polyreel.data.features import FeatureStore
+from polyreel.data.features import check_features as check_rows
+from polyreel.errors import DataError, FingerprintError
+from polyreel.models.card import model_card
+from polyreel.models.settings import RetrieverSettings, TextSettings, VideoSettings
+from polyreel.models.text import TextTower, build_backbone, open_backbone
+from polyreel.models.tokens import Tokens
+from polyreel.models.video import VideoTower
+from polyreel.settings import parse
+from polyreel.storage import fingerprint, read_json, write_aside, write_json
+
+Embeddings = npt.NDArray[np.float32]
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+_BACKBONE = "text.backbone."
+
+
+class Retriever(nn.Module):
+    """Score clips by texts: cosine similarity of the embeddings the two towers give.
+
+    Attributes:
+        text: the text tower.
+        video: the video tower.
+        settings: all that decides this model but its weights.
+    """
+
+    def __init__(self, text: TextTower, video: VideoTower, settings: RetrieverSettings) -> None:
+        super().__init__()
+        self.text = text
+        self.video = video
+        self.settings = settings
+
+    @classmethod
+    def build(
+        cls,
+        text: TextSettings,
+        video: VideoSettings,
+        *,
+        embed_dim: int,
+        video_dim: int,
+        extractor: str,
+        langs: Sequence[str],
+        training_texts: Sequence[str],
+    ) -> Self:
+        """Make a model to be trained; seed torch before, and equal arguments give equal weights.
+
+        Args:
+            text: the text tower.
+            video: the video tower.
+            embed_dim: width of the space in which texts and clips meet.
+            video_dim: width of a row of features.
+            extractor: name of what made the features.
+            langs: languages it will be trained on.
+            training_texts: what a tokenizer made from scratch is learnt from, and what tells which pieces of a
+                pretrained table learn.
+
+        Raises:
+            RecipeError: the text backbone cannot be loaded.
+        """
+        settings = RetrieverSettings(
+            text=text, video=video, embed_dim=embed_dim, video_dim=video_dim, extractor=extractor, langs=tuple(langs)
+        )
+        text_tower = TextTower(build_backbone(text, training_texts), text, embed_dim=embed_dim)
+        return cls(text_tower, VideoTower(video, video_dim=video_dim, embed_dim=embed_dim), settings)
+
+    @property
+    def extractor(self) -> str:
+        """Name of what made the features it was trained on."""
+        return self.settings.extractor
+
+    @property
+    def langs(self) -> tuple[str, ...]:
+        """Languages it was trained on."""
+        return self.settings.langs
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of settings, vocabulary and weights; two models with the same one give the same embeddings."""
+        weights = sorted(self.state_dict().items())
+        names = [[name, str(tensor.dtype), list(tensor.shape)] for name, tensor in weights]
+        raw = (tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes() for _, tensor in weights)
+        settings = self.settings.model_dump(mode="json")
+        return fingerprint(settings, dict(self.text.backbone.vocabulary()), names, *raw)
+
+    def embed_texts(self, tokens: Tokens) -> Tensor:
+        """Embed B texts: rows of unit length, `[B, embed_dim]`."""
+        return functional.normalize(self.text(tokens), dim=-1)
+
+    def embed_clips(self, video_BTD: Tensor, mask_BT: Tensor) -> Tensor:
+        """Embed B clips, given as `VideoTower.frames` prepares them: rows of unit length, `[B, embed_dim]`."""
+        return functional.normalize(self.video(video_BTD, mask_BT), dim=-1)
+
+    def encode_text(self, texts: Sequence[str], *, batch_size: int = 256) -> Embeddings:
+        """Encode texts of any length: rows of unit length, `[N, embed_dim]`."""
+        tokens = self.text.tokenize(texts)
+        found = np.zeros((len(tokens), self.settings.embed_dim), np.float32)
+        with self._asked():
+            for rows in _by_length(tokens.lengths, batch_size):
+                found[rows] = self.embed_texts(tokens.select(rows)).cpu().numpy()
+        return found
+
+    def encode_clips(self, features: Sequence[npt.NDArray[np.floating]], *, batch_size: int = 256) -> Embeddings:
+        """Encode clips, given as matrices `[T, video_dim]`: rows of unit length, `[C, embed_dim]`.
+
+        Raises:
+            DataError: a matrix of another width, without rows, or with NaN.
+        """
+        for number, matrix in enumerate(features):
+            check_rows(f"#{number}", matrix, self.settings.video_dim)
+        device = self.video.project.linear.weight.device
+        found = np.zeros((len(features), self.settings.embed_dim), np.float32)
+        with self._asked():
+            for rows in _by_length(np.array([len(matrix) for matrix in features]), batch_size):
+                video_CTD, mask_CT = self.video.frames([features[row] for row in rows])
+                found[rows] = self.embed_clips(video_CTD.to(device), mask_CT.to(device)).cpu().numpy()
+        return found
+
+    def check_features(self, store: FeatureStore) -> None:
+        """Refuse features this model was not trained for.
+
+        Raises:
+            FingerprintError: they come from another extractor, or are of another width.
+        """
+        expected = (self.extractor, self.settings.video_dim)
+        if (store.extractor, store.dim) != expected:
+            raise FingerprintError(
+                f"{store.folder} holds features of {store.extractor!r}, width {store.dim}, but this model was trained "
+                f"on {expected[0]!r}, width {expected[1]}; extract those, or train a model on these"
+            )
+
+    def save(self, folder: Path | str) -> None:
+        """Write the model's folder, aside and renamed; an older one of that name is replaced."""
+        with write_aside(Path(folder)) as aside:
+            aside.mkdir()
+            write_json(aside / CONFIG_FILE, self.settings.model_dump(mode="json"))
+            save_model(self, str(aside / WEIGHTS_FILE))
+            self.text.backbone.save(aside)
+            (aside / "README.md").write_text(model_card(self.settings), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """Open a model's folder, ready to be asked, on the CPU; torch's random state stays as it was.
+
+        Raises:
+            DataError: the folder holds no model, or one that was edited or cut short.
+        """
+        folder = Path(folder)
+        if not (folder / CONFIG_FILE).is_file() or not (folder / WEIGHTS_FILE).is_file():
+            raise DataError(
+                f"{folder} holds no model: expected {CONFIG_FILE} and {WEIGHTS_FILE}; train one with `polyreel train`"
+            )
+        config = read_json(folder / CONFIG_FILE)
+        settings = parse(RetrieverSettings, config, str(folder / CONFIG_FILE), DataError)
+        with torch.random.fork_rng(devices=[]):
+            backbone = open_backbone(settings.text, folder, _shapes(folder / WEIGHTS_FILE, _BACKBONE))
+            text = TextTower(backbone, settings.text, embed_dim=settings.embed_dim)
+            video = VideoTower(settings.video, video_dim=settings.video_dim, embed_dim=settings.embed_dim)
+        model = cls(text, video, settings)
+        try:
+            load_model(model, str(folder / WEIGHTS_FILE))
+        except RuntimeError as error:
+            raise DataError(f"{folder / WEIGHTS_FILE} does not fit {CONFIG_FILE} beside it: {error}") from None
+        return model.eval()
+
+    @classmethod
+    def from_pretrained(cls, name: Path | str) -> Self:
+        """Open a model's folder, or fetch a model from the Hugging Face hub by its name.
+
+        Raises:
+            DataError: it is neither a folder nor a model that can be fetched.
+        """
+        if Path(name).is_dir():
+            return cls.load(name)
+        from huggingface_hub import snapshot_download
+
+        try:
+            folder = snapshot_download(str(name))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{name} is no folder and cannot be fetched from the hub ({error})") from error
+        return cls.load(folder)
+
+    def push_to_hub(self, repo_id: str, *, is_private: bool = False) -> str:
+        """Upload the model's folder to the Hugging Face hub, as whom `hf auth login` says; return its address."""
+        from huggingface_hub import HfApi
+
+        hub = HfApi()
+        hub.create_repo(repo_id, private=is_private, exist_ok=True)
+        with TemporaryDirectory() as place:
+            self.save(Path(place) / "model")
+            return str(hub.upload_folder(repo_id=repo_id, folder_path=Path(place) / "model"))
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Answer without dropout or gradients, and go on training after, if that is what was going on."""
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            self.train(was_training)
+
+
+def _by_length(lengths: npt.NDArray[np.integer], batch_size: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield the positions of what is encoded together: similar lengths, so that little is padded."""
+    order = np.argsort(lengths, kind="stable")
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
+
+
+def _shapes(file: Path, prefix: str) -> dict[str, Sequence[int]]:
+    """Read the shapes of those tensors of a file whose names begin so, by the rest of the name."""
+    with safe_open(file, framework="numpy") as weights:
+        names = [name for name in weights.keys() if name.startswith(prefix)]
+        return {name.removeprefix(prefix): weights.get_slice(name).get_shape() for name in names}

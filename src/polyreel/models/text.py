@@ -1,0 +1,118 @@
+"""The text tower: a backbone named by a string, LayerNorm, and a gated projection.
+
+A backbone cuts texts into tokens and turns the tokens into one vector a text. Which one is all that the string decides;
+what follows it is the same for all, so that results of two backbones compare the backbones. A new kind needs the
+methods and the attribute `dim` that those in `Backbone` have, and a line in `build_backbone` and `open_backbone`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+from torch import Tensor, nn
+
+from polyreel.errors import MissingExtraError, PolyreelError, RecipeError
+from polyreel.models.layers import LAYER_NORM_EPS, GatedLinear
+from polyreel.models.settings import TextSettings
+from polyreel.models.subword import TOKENIZER_FILE, SubwordBackbone, build_subword, open_subword
+from polyreel.models.tokens import Tokens
+
+if TYPE_CHECKING:
+    from polyreel.models.huggingface import HuggingFaceBackbone
+
+Backbone: TypeAlias = "SubwordBackbone | HuggingFaceBackbone"
+
+
+class TextTower(nn.Module):
+    """Encode texts.
+
+    Args:
+        backbone: turns texts into vectors.
+        settings: what follows the backbone, and whether it learns.
+        embed_dim: width of the embedding.
+    """
+
+    def __init__(self, backbone: Backbone, settings: TextSettings, *, embed_dim: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.norm = nn.LayerNorm(backbone.dim, eps=LAYER_NORM_EPS) if settings.layer_norm else nn.Identity()
+        self.dropout = nn.Dropout(settings.dropout)
+        self.project = GatedLinear(backbone.dim, embed_dim) if settings.gate else nn.Linear(backbone.dim, embed_dim)
+        self._is_frozen = settings.is_frozen
+        if settings.is_frozen:
+            backbone.requires_grad_(False)
+
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        """Cut texts into tokens, at least one and at most `max_tokens` each."""
+        return self.backbone.tokenize(texts)
+
+    def forward(self, tokens: Tokens) -> Tensor:
+        """Encode B texts: `[B, embed_dim]`, not normalised."""
+        embeddings: Tensor = self.project(self.dropout(self.norm(self.backbone(tokens))))
+        return embeddings
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training; a frozen backbone stays as it is asked, without dropout."""
+        super().train(mode)
+        if self._is_frozen:
+            self.backbone.eval()
+        return self
+
+
+def build_backbone(settings: TextSettings, training_texts: Sequence[str]) -> Backbone:
+    """Make the backbone the settings name, with the weights it starts from.
+
+    Args:
+        settings: `backbone`, `pooling` and what else concerns it.
+        training_texts: what a tokenizer made from scratch is learnt from, and what tells which pieces of a pretrained
+            table learn.
+
+    Raises:
+        RecipeError: the name is neither a folder that holds a model nor one that the hub gives.
+        MissingExtraError: a pretrained backbone is asked for without transformers or sentence-transformers.
+    """
+    if settings.backbone == "subword":
+        return build_subword(settings, training_texts)
+    try:
+        return _load_pretrained(settings, training_texts)
+    except ModuleNotFoundError:
+        raise MissingExtraError(f"text.backbone {settings.backbone!r}", "train") from None
+    except PolyreelError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise RecipeError(
+            f'text.backbone {settings.backbone!r} cannot be loaded ({reason}); expected "subword", a folder with a '
+            "Hugging Face or sentence-transformers model, or such a model's name on the hub; where the hub cannot be "
+            "reached, download the model elsewhere and give its folder"
+        ) from error
+
+
+def open_backbone(settings: TextSettings, folder: Path, shapes: Mapping[str, Sequence[int]]) -> Backbone:
+    """Make the backbone of a saved model, its weights not yet filled.
+
+    Args:
+        settings: as the model was built.
+        folder: the model's folder.
+        shapes: shape of each of the backbone's weights, by its name inside the backbone.
+    """
+    if (folder / TOKENIZER_FILE).is_file():
+        return open_subword(settings, folder, shapes)
+    from polyreel.models.huggingface import open_encoder
+
+    return open_encoder(settings, folder, shapes)
+
+
+def _load_pretrained(settings: TextSettings, training_texts: Sequence[str]) -> Backbone:
+    from sentence_transformers.util import is_sentence_transformer_model
+
+    from polyreel.models.huggingface import load_encoder
+    from polyreel.models.sentence import load_sentence_model
+
+    folder = Path(settings.backbone).expanduser()
+    if not folder.is_dir() and (folder.is_absolute() or settings.backbone.startswith((".", "~"))):
+        raise OSError("there is no such folder")
+    name = str(folder) if folder.is_dir() else settings.backbone
+    if is_sentence_transformer_model(name):
+        return load_sentence_model(name, settings, training_texts)
+    return load_encoder(name, settings)

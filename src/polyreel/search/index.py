@@ -1,0 +1,247 @@
+"""Embeddings of clips on disk, and the search among them.
+
+An index is a folder: `index.json` says which model, extractor and library it was made with, and `clips.lance` is a
+LanceDB table with a row a clip. Search is exact, over the matrix of all embeddings, which up to some hundred thousand
+clips is faster than an index on disk. An index opens without loading the model; the first search in words loads it.
+
+Shapes: N clips, D width of an embedding.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from polyreel.errors import DataError, FingerprintError
+from polyreel.search.table import ClipTable, IndexedClip
+from polyreel.similarity import Embeddings, similarities, top_k
+from polyreel.storage import Json, read_json, write_aside, write_json
+
+if TYPE_CHECKING:
+    from polyreel.search.encoder import SearchEncoder
+
+SCHEMA_VERSION = 1
+_HEADER = "index.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """One answer to a query.
+
+    Attributes:
+        clip_id: the clip's name in the index.
+        video: the file.
+        start_seconds: where in the file the clip starts.
+        end_seconds: where it ends.
+        score: cosine similarity of query and clip, -1 to 1.
+    """
+
+    clip_id: str
+    video: Path
+    start_seconds: float
+    end_seconds: float
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexHeader:
+    """What an index was made with, as `index.json` keeps it.
+
+    Attributes:
+        encoder_fingerprint: of the model, extractor and sampling that made every embedding in it.
+        dim: width of an embedding.
+        extractor: what `open_extractor` takes.
+        model_folder: relative to the index's folder; None for a model that lived in memory alone.
+        library_folder: the videos' folder, relative to the index's.
+    """
+
+    encoder_fingerprint: str
+    dim: int
+    extractor: str
+    model_folder: str | None
+    library_folder: str
+
+
+class Index:
+    """Clips that can be searched.
+
+    Attributes:
+        folder: where the index lies.
+        header: what it was made with.
+    """
+
+    def __init__(self, folder: Path, header: IndexHeader, encoder: "SearchEncoder | None" = None) -> None:
+        self.folder = folder
+        self.header = header
+        self._given_encoder = encoder
+        self._table = ClipTable(folder, header.dim)
+
+    @classmethod
+    def create(cls, folder: Path | str, encoder: "SearchEncoder", library_folder: Path | str) -> "Index":
+        """Make an empty index.
+
+        Args:
+            folder: where; must not exist yet.
+            encoder: what will embed clips and queries.
+            library_folder: where the videos lie.
+
+        Raises:
+            DataError: the folder exists.
+        """
+        folder = Path(folder)
+        if folder.exists():
+            raise DataError(f"{folder} exists already; open the index there, or name another folder")
+        header = IndexHeader(
+            encoder_fingerprint=encoder.fingerprint,
+            dim=encoder.dim,
+            extractor=encoder.extractor.source,
+            model_folder=None if encoder.model_folder is None else _relative(encoder.model_folder, folder),
+            library_folder=_relative(Path(library_folder), folder),
+        )
+        with write_aside(folder) as aside:
+            ClipTable.create(aside, header.dim)
+            write_json(aside / _HEADER, {"schema_version": SCHEMA_VERSION, **asdict(header)})
+        return cls(folder, header, encoder)
+
+    @classmethod
+    def open(cls, folder: Path | str, encoder: "SearchEncoder | None" = None) -> "Index":
+        """Open an index folder.
+
+        Args:
+            folder: where it lies.
+            encoder: what embeds queries; None opens the one the index was made with when it is first needed.
+
+        Raises:
+            DataError: the folder is no index, or was written by another version of the format.
+            FingerprintError: the encoder is not the one the index was made with.
+        """
+        folder = Path(folder)
+        if not (folder / _HEADER).is_file():
+            raise DataError(f"{folder} is no index: it has no {_HEADER}; make one with `polyreel index`")
+        values = read_json(folder / _HEADER)
+        if values.get("schema_version") != SCHEMA_VERSION:
+            raise DataError(
+                f"{folder} has schema version {values.get('schema_version')!r}; this polyreel reads {SCHEMA_VERSION}"
+            )
+        index = cls(folder, _header(values), encoder)
+        if encoder is not None:
+            index.check_fingerprint(encoder.fingerprint)
+        return index
+
+    @property
+    def library_folder(self) -> Path:
+        """Where the videos lie."""
+        return (self.folder / self.header.library_folder).resolve()
+
+    @cached_property
+    def encoder(self) -> "SearchEncoder":
+        """What embeds clips and queries; opening it loads the model.
+
+        Raises:
+            DataError: the model lived in memory alone.
+            FingerprintError: the model or the extractor has changed since the index was made.
+        """
+        if self._given_encoder is not None:
+            return self._given_encoder
+        if self.header.model_folder is None:
+            raise DataError(f"{self.folder} was made with a model that is in no folder; hand its encoder to Index.open")
+        from polyreel.search.encoder import SearchEncoder
+
+        encoder = SearchEncoder.open((self.folder / self.header.model_folder).resolve(), self.header.extractor)
+        self.check_fingerprint(encoder.fingerprint)
+        return encoder
+
+    def check_fingerprint(self, encoder_fingerprint: str) -> None:
+        """Refuse embeddings that cannot be compared with those in the index.
+
+        Raises:
+            FingerprintError: they come from another model, extractor or sampling.
+        """
+        if encoder_fingerprint != self.header.encoder_fingerprint:
+            raise FingerprintError(
+                f"{self.folder} holds embeddings of encoder {self.header.encoder_fingerprint}, not of "
+                f"{encoder_fingerprint}; model, extractor and sampled frames must be the same; make another index"
+            )
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def file_stamps(self) -> dict[str, str]:
+        """Return the stamp each video had when it was indexed, by its path in the library."""
+        return self._table.file_stamps()
+
+    def add(self, clips: Sequence[IndexedClip], embeddings_ND: Embeddings, encoder_fingerprint: str) -> None:
+        """Put in all clips of some videos, in place of what the index held of these videos, in one commit.
+
+        Args:
+            clips: one or more.
+            embeddings_ND: their unit-length embeddings, `[N, D]`.
+            encoder_fingerprint: of what made them.
+
+        Raises:
+            FingerprintError: they come from another encoder than the index's.
+            ValueError: they are not one finite row of the index's width a clip.
+        """
+        self.check_fingerprint(encoder_fingerprint)
+        self._table.put(clips, embeddings_ND)
+
+    def remove(self, videos: Sequence[str]) -> None:
+        """Take out all clips of some videos, named by their paths in the library, in one commit."""
+        self._table.remove(videos)
+
+    def compact(self) -> None:
+        """Join the small files that many commits leave; readers are not disturbed."""
+        self._table.compact()
+
+    def search(self, query: str, k: int = 5) -> list[Hit]:
+        """Find the clips that answer a query, best first.
+
+        Args:
+            query: words in any language the model reads.
+            k: how many hits, 1 or more; fewer where the index has fewer clips.
+
+        Raises:
+            ValueError: the query is empty, or k is below 1.
+            DataError: the index's model is not there any more.
+            FingerprintError: the model or the extractor has changed since the index was made.
+        """
+        if not query.strip():
+            raise ValueError("the query is empty; say what the video shows")
+        return self.nearest(self.encoder.encode_text([query])[0], k)
+
+    def nearest(self, embedding_D: Embeddings, k: int = 5) -> list[Hit]:
+        """Find the clips most similar to a unit-length embedding `[D]`, best first.
+
+        Raises:
+            ValueError: the embedding has another width than the index's, or k is below 1.
+        """
+        clips, embeddings_ND = self._table.matrix()
+        positions_QK, scores_QK = top_k(similarities(embedding_D[None], embeddings_ND), k)
+        rows = clips.take(positions_QK[0]).to_pylist()
+        return [self._hit(row, float(score)) for row, score in zip(rows, scores_QK[0], strict=True)]
+
+    def _hit(self, row: dict[str, str | float], score: float) -> Hit:
+        return Hit(
+            clip_id=str(row["clip_id"]),
+            video=self.library_folder / str(row["video"]),
+            start_seconds=float(row["start_seconds"]),
+            end_seconds=float(row["end_seconds"]),
+            score=score,
+        )
+
+
+def _header(values: dict[str, Json]) -> IndexHeader:
+    model_folder = values["model_folder"]
+    return IndexHeader(
+        encoder_fingerprint=str(values["encoder_fingerprint"]),
+        dim=int(str(values["dim"])),
+        extractor=str(values["extractor"]),
+        model_folder=None if model_folder is None else str(model_folder),
+        library_folder=str(values["library_folder"]),
+    )
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return os.path.relpath(path.resolve(), folder.resolve())

@@ -1,0 +1,1 @@
+"""How a student learns: recipes, objectives, batches, teachers, the loop, and grids of runs."""

@@ -1,0 +1,205 @@
+"""train: the one loop, for zero-shot, translate-train, C2KD and whatever else a recipe states.
+
+Before the first step everything fixed is computed once: captions are tokenised, frames made ready, teachers banked. A
+step then draws positions, embeds all languages' captions in one pass, compares them with the batch's clips, and moves
+the weights. The kept model is the one that validated best; the test split is never read here.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polyreel.errors import RecipeError
+from polyreel.models.retriever import Retriever
+from polyreel.progress import Progress, silent
+from polyreel.storage import Json
+from polyreel.training.batches import LangRows, ParallelBatch, sample_batches, steps_per_epoch, tabulate
+from polyreel.training.checkpoint import Standing, load_checkpoint, save_checkpoint
+from polyreel.training.material import Material, gather_material
+from polyreel.training.objectives import LangSims, Loss, objective
+from polyreel.training.optimization import clip_gradients, make_optimizer, rate_factor, set_rate
+from polyreel.training.recipes import Recipe
+from polyreel.training.runs import RunFolder, append_record
+from polyreel.training.validation import Validator
+
+LOG_EVERY_STEPS = 10
+CHECKPOINT_SECONDS = 60.0
+
+
+def train(recipe: Recipe, run: Path | str, *, resume: bool = False, progress: Progress = silent) -> Path:
+    """Train what a recipe asks for.
+
+    Args:
+        recipe: the settings.
+        run: folder to fill; a finished run of the same recipe and inputs in it is left as it is.
+        resume: go on with an unfinished run there.
+        progress: called at every step, and with what is prepared before.
+
+    Returns:
+        The run folder; the model lies in its `model/`.
+
+    Raises:
+        DataError, FingerprintError, RecipeError: data, folder or recipe cannot be used; nothing was trained.
+        KeyboardInterrupt: passed on after the best model so far and the state were saved.
+    """
+    recipe.check()
+    if idle := recipe.idle_settings():
+        progress(0, 1, f"settings without effect: {', '.join(idle)}")
+    folder = RunFolder(Path(run))
+    material = gather_material(recipe, progress)
+    folder.start(recipe, material.inputs, resume=resume)
+    if folder.is_finished:
+        progress(1, 1, f"{folder.path} is finished")
+        return folder.path
+    training = Training(recipe, material, folder)
+    status = "interrupted"
+    try:
+        training.run(progress)
+        status = "finished"
+    finally:
+        training.save_best()
+        folder.finish(recipe, material.inputs, status=status, best_step=training.standing.best_step)
+    return folder.path
+
+
+class Training:
+    """A run under way: model, optimizer, and where it stands."""
+
+    def __init__(self, recipe: Recipe, material: Material, folder: RunFolder) -> None:
+        self.recipe, self.folder, self.langs = recipe, folder, material.langs
+        self.standing = Standing()
+        torch.manual_seed(recipe.seed)
+        learnt, features = material.learnt, material.features
+        self.model = Retriever.build(
+            recipe.text,
+            recipe.video,
+            embed_dim=recipe.embed_dim,
+            video_dim=features.dim,
+            extractor=features.extractor,
+            langs=material.langs,
+            training_texts=learnt.captions["text"].to_pylist(),
+        )
+        self.table = tabulate(learnt, material.langs, self.model.text.tokenize)
+        self.video_CTD, self.mask_CT = self.model.video.frames([features[clip_id] for clip_id in learnt.clip_ids])
+        self.bank = material.bank
+        self.bank_row_S = None if self.bank is None else self.bank.sentence_rows(self.table.sentence_ids)
+        self.validator = Validator(self.model, material.val, features, material.langs)
+        self.optimizer = make_optimizer(recipe.optimizer, self.model)
+        self.best: dict[str, Tensor] = {}
+        self.steps_an_epoch = steps_per_epoch(self.table, recipe.batches.size)
+        self.num_steps = recipe.schedule.steps or recipe.schedule.epochs * self.steps_an_epoch
+
+    def run(self, progress: Progress) -> None:
+        """Train from where the folder's checkpoint stands to the end, or until patience ends."""
+        self._restore()
+        every = self.recipe.schedule.validate_every_steps or self.steps_an_epoch
+        batches = sample_batches(
+            self.table,
+            self.recipe.batches.size,
+            self.recipe.batches.sampling,
+            seed=self.recipe.seed,
+            first_step=self.standing.step,
+        )
+        self.model.train()
+        saved = time.monotonic()
+        with self.folder.metrics.open("a", encoding="utf-8") as log:
+            while not self._is_over():
+                started = time.monotonic()
+                loss = self._step(next(batches))
+                self.standing.step += 1
+                if self.standing.step % LOG_EVERY_STEPS == 0 or self.standing.step == 1:
+                    append_record(log, self._loss_record(loss))
+                if self.standing.step % every == 0 or self.standing.step == self.num_steps:
+                    append_record(log, self._validate())
+                self.standing.seconds += time.monotonic() - started
+                if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    self._save_checkpoint()
+                    saved = time.monotonic()
+                progress(self.standing.step, self.num_steps, self._describe(loss))
+
+    def save_best(self) -> None:
+        """Save the weights that validated best, or the present ones before any validation, as the run's model."""
+        if not self._is_over():
+            self._save_checkpoint()
+        if self.best:
+            self.model.load_state_dict(self.best)
+        self.model.save(self.folder.model)
+
+    def _step(self, batch: ParallelBatch) -> Loss:
+        schedule, step = self.recipe.schedule, self.standing.step
+        set_rate(self.optimizer, rate_factor(schedule, step, self.num_steps, self.steps_an_epoch))
+        loss = objective(self.recipe.objective, self._similarities(batch))
+        if not torch.isfinite(loss.total):
+            clips = ", ".join(self.table.clip_ids[clip] for clip in batch.clips_B[:5])
+            raise RecipeError(f"the loss is {loss.total.item()} at step {step} (clips {clips}, …); lower learning_rate")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.total.backward()  # type: ignore[no-untyped-call]
+        clip_gradients(self.model, self.recipe.optimizer)
+        self.optimizer.step()
+        return loss
+
+    def _similarities(self, batch: ParallelBatch) -> dict[str, LangSims]:
+        """Embed all languages' captions in one pass, and compare each language with the batch's clips."""
+        clips_B = torch.from_numpy(batch.clips_B)
+        clips_BD = self.model.embed_clips(self.video_CTD[clips_B], self.mask_CT[clips_B])
+        rows = np.concatenate([part.rows_R for part in batch.by_lang.values()])
+        texts_ND = self.model.embed_texts(self.table.tokens.select(rows))
+        by_lang, first = {}, 0
+        for lang, part in batch.by_lang.items():
+            texts_RD, first = texts_ND[first : first + len(part.rows_R)], first + len(part.rows_R)
+            taught_V, teachers_KVC = self._ask_teachers(part, clips_B)
+            by_lang[lang] = LangSims(
+                student_RC=texts_RD @ clips_BD.T,
+                columns_R=torch.from_numpy(part.columns_R),
+                taught_V=taught_V,
+                teachers_KVC=teachers_KVC,
+            )
+        return by_lang
+
+    def _ask_teachers(self, part: LangRows, clips_B: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        if self.bank is None or self.bank_row_S is None:
+            return None, None
+        bank_row_R = self.bank_row_S[torch.from_numpy(part.sentences_R)]
+        taught_V = torch.nonzero(bank_row_R >= 0).squeeze(1)
+        return taught_V, self.bank.gather(bank_row_R[taught_V], clips_B)
+
+    def _validate(self) -> dict[str, Json]:
+        by_lang = self.validator.recall(self.model)
+        mean = sum(by_lang.values()) / len(by_lang)
+        self.standing.validations_since_best += 1
+        if mean > self.standing.best_recall:
+            self.standing.best_recall, self.standing.best_step = mean, self.standing.step
+            self.standing.validations_since_best = 0
+            self.best = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        return {"step": self.standing.step, "val": {"mean_recall_at_10": mean, "recall_at_10": by_lang}}
+
+    def _is_over(self) -> bool:
+        patience = self.recipe.schedule.patience
+        is_out_of_patience = patience is not None and self.standing.validations_since_best >= patience
+        return self.standing.step >= self.num_steps or is_out_of_patience
+
+    def _loss_record(self, loss: Loss) -> dict[str, Json]:
+        parts: dict[str, Json] = {name: float(part) for name, part in loss.parts.items()}
+        seconds = round(self.standing.seconds, 3)
+        return {"step": self.standing.step, "seconds": seconds, "loss": loss.total.item(), "parts": parts}
+
+    def _describe(self, loss: Loss) -> str:
+        terms: dict[str, float] = {}
+        for name, part in loss.parts.items():
+            term = name.split("/")[0]
+            terms[term] = terms.get(term, 0.0) + float(part)
+        words = [f"{term} {value:.2f}" for term, value in terms.items()]
+        if self.standing.best_step:
+            words.append(f"best R@10 {self.standing.best_recall:.1f}")
+        return ", ".join(words)
+
+    def _save_checkpoint(self) -> None:
+        save_checkpoint(self.folder.checkpoint, self.standing, self.model, self.best, self.optimizer)
+
+    def _restore(self) -> None:
+        if self.folder.checkpoint.is_file():
+            self.standing, self.best = load_checkpoint(self.folder.checkpoint, self.model, self.optimizer)
+        self.folder.keep_log_until(self.standing.step)

@@ -1,0 +1,1 @@
+"""Pixels in, features out: decoding, cutting into clips, and extractors."""

@@ -1,0 +1,84 @@
+"""Where a video is cut into clips, and which moments of a clip are looked at.
+
+A video without given clips is cut into windows of one length, so that a hit points to a moment and not to an hour.
+"""
+
+from dataclasses import dataclass
+
+Span = tuple[float, float]
+"""First moment of a clip and first moment after it, in seconds from the video's start."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How densely clips are looked at.
+
+    Attributes:
+        frames_per_second: moments a second of the clip, above 0.
+        min_frames: at least so many in a short clip, whose motion would be lost otherwise.
+        max_frames: at most so many in a long clip, which bounds the memory it takes.
+    """
+
+    frames_per_second: float = 1.0
+    min_frames: int = 8
+    max_frames: int = 512
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ValueError: they allow no frame.
+        """
+        if not self.frames_per_second > 0:
+            raise ValueError(f"frames_per_second is {self.frames_per_second}; expected more than 0")
+        if not 1 <= self.min_frames <= self.max_frames:
+            raise ValueError(
+                f"{self.min_frames} to {self.max_frames} frames a clip; expected 1 or more, and min <= max"
+            )
+
+    def times(self, span: Span) -> list[float]:
+        """Choose moments of a clip: the middles of N equal parts, `start + (i + 0.5) (end - start) / N`.
+
+        N is the clip's length times `frames_per_second`, rounded, within `min_frames` and `max_frames`.
+
+        Raises:
+            ValueError: the clip starts before 0, or does not end after it starts.
+        """
+        start, end = span
+        if not 0 <= start < end:
+            raise ValueError(f"a clip from {start} to {end} seconds; expected a start of 0 or more, and a later end")
+        num_frames = round((end - start) * self.frames_per_second)
+        num_frames = min(max(num_frames, self.min_frames), self.max_frames)
+        return [start + (i + 0.5) * (end - start) / num_frames for i in range(num_frames)]
+
+
+def fixed_windows(duration_seconds: float, *, length_seconds: float, stride_seconds: float | None = None) -> list[Span]:
+    """Cut a video into windows of one length that together cover it.
+
+    Windows start at multiples of the stride. A rest shorter than half a window belongs to the window before it, so the
+    last one is 0.5 to 1.5 lengths long, and a shorter video is one window.
+
+    Args:
+        duration_seconds: length of the video, above 0.
+        length_seconds: length of a window, above 0.
+        stride_seconds: from one start to the next, above 0 and at most the length; None means the length, and a smaller
+            stride makes windows overlap.
+
+    Raises:
+        ValueError: a number is out of its range.
+    """
+    stride = length_seconds if stride_seconds is None else stride_seconds
+    if not duration_seconds > 0:
+        raise ValueError(f"the duration is {duration_seconds} seconds; expected more than 0")
+    if not 0 < stride <= length_seconds:
+        raise ValueError(
+            f"windows of {length_seconds} seconds every {stride} seconds; expected a stride above 0 and at most the "
+            "length, or moments between windows would be lost"
+        )
+    windows: list[Span] = []
+    start = 0.0
+    while duration_seconds - (start + length_seconds) >= length_seconds / 2:
+        following = (len(windows) + 1) * stride
+        windows.append((start, max(start + length_seconds, following)))  # rounding must not leave a gap
+        start = following
+    return [*windows, (start, duration_seconds)]

@@ -1,0 +1,74 @@
+"""A learnable toy dataset: colours and animals, two languages, features that carry both."""
+
+import numpy as np
+import pytest
+import torch
+
+from polyreel.data.clips import Caption, Clip
+from polyreel.data.dataset import Dataset
+from polyreel.data.features import FeatureWriter
+from polyreel.training.recipes import Recipe, merged
+
+COLOURS = dict(
+    red="rosso", blue="blu", green="verde", black="nero", white="bianco", grey="grigio", brown="marrone", pink="rosa",
+    yellow="giallo", purple="viola",
+)  # fmt: skip
+ANIMALS = dict(
+    dog="cane", cat="gatto", horse="cavallo", cow="mucca", bird="uccello", fish="pesce", bear="orso", mouse="topo",
+    wolf="lupo", sheep="pecora", goat="capra", hen="gallina",
+)  # fmt: skip
+DIM = 16
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory):
+    """120 clips, splits 80/20/20; two English captions and one Italian a clip; features in three frames."""
+    generator = np.random.default_rng(0)
+    directions = {word: generator.normal(size=DIM) for word in (*COLOURS, *ANIMALS)}
+    clips, captions, features = [], [], {}
+    pairs = [(colour, animal) for colour in COLOURS for animal in ANIMALS]
+    for number, (colour, animal) in enumerate(pairs):
+        clip_id = f"clip{number:03d}"
+        split = ["train", "train", "val", "train", "test", "train"][(number + number // 12) % 6]
+        clips.append(Clip(clip_id=clip_id, video=clip_id, split=split, source=f"source{number}"))
+        texts = [
+            (f"a {colour} {animal}", f"un {ANIMALS[animal]} {COLOURS[colour]}"),
+            (f"the {animal} is {colour}", None),
+        ]
+        for sentence, by_lang in enumerate(texts):
+            for lang, text in zip(("en", "it"), by_lang, strict=True):
+                if text is not None:
+                    captions.append(Caption(caption_id=f"{clip_id}#{sentence}", clip_id=clip_id, lang=lang, text=text))
+        features[clip_id] = directions[colour] + directions[animal] + 0.1 * generator.normal(size=(3, DIM))
+    folder = tmp_path_factory.mktemp("data") / "toy"
+    dataset = Dataset.build("toy", clips, captions).save(folder)
+    with FeatureWriter(
+        dataset.features_folder("noise"), extractor="noise", extractor_fingerprint="1", dim=DIM
+    ) as writer:
+        for clip_id, rows in features.items():
+            writer.add(clip_id, rows)
+    return Dataset.open(folder)
+
+
+@pytest.fixture
+def recipe(toy):
+    """Make a recipe over the toy data that trains in a fraction of a second."""
+
+    def make(**changes) -> Recipe:
+        values = {
+            "data": {"dataset": str(toy.folder), "features": "noise", "langs": ["en", "it"]},
+            "text": {"vocab_size": 200, "width": 16},
+            "video": {"pooling": "mean"},
+            "embed_dim": 16,
+            "batches": {"size": 16},
+            "optimizer": {"learning_rate": 0.01},
+            "schedule": {"steps": 30, "learning_rate": "one-cycle", "validate_every_steps": 10},
+        }
+        return Recipe.model_validate(merged(values, changes))
+
+    return make

@@ -1,0 +1,146 @@
+"""The loop learns, is repeatable, leaves usable runs, and refuses what does not fit."""
+
+import json
+
+import numpy as np
+import pytest
+
+from polyreel.data.dataset import Dataset
+from polyreel.errors import DataError, FingerprintError, RecipeError
+from polyreel.evaluation.report import evaluate
+from polyreel.models.retriever import Retriever
+from polyreel.storage import read_json
+from polyreel.training import loop
+from polyreel.training.loop import train
+from polyreel.training.recipes import load_recipe
+
+
+def weights(run):
+    return (run / "model" / "model.safetensors").read_bytes()
+
+
+def log(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_run_learns_and_records_what_happened(toy, recipe, tmp_path):
+    run = train(recipe(schedule={"steps": 150, "validate_every_steps": 30}), tmp_path / "run")
+    report = evaluate(Retriever.load(run / "model"), toy, features=toy.features("noise"))
+    assert report.row("mean", "R@1").value > 5 * report.row("mean", "R@1").chance
+    assert report.row("mean", "R@1").chance == pytest.approx(100 / 20)
+    losses = [row["loss"] for row in log(run) if "loss" in row]
+    assert losses[-1] < losses[0] / 2
+    assert {row["step"] for row in log(run) if "val" in row} == {30, 60, 90, 120, 150}
+    record = read_json(run / "run.json")
+    assert record["status"] == "finished" and record["seed"] == 1
+    assert record["dataset_fingerprint"] == toy.fingerprint
+    assert record["versions"]["torch"]
+    assert load_recipe(run / "recipe.toml") == recipe(schedule={"steps": 150, "validate_every_steps": 30})
+    assert not (run / "checkpoint.safetensors").exists()
+
+
+def test_distillation_teaches_a_language_that_has_no_contrastive_term(toy, recipe, tmp_path):
+    teacher = train(recipe(data={"langs": ["en"]}, schedule={"steps": 100}), tmp_path / "teacher")
+    student = train(
+        recipe(
+            objective={"contrastive_weight": 0, "distillation_weight": 1},
+            teachers={"runs": [str(teacher)]},
+            schedule={"steps": 150},
+        ),
+        tmp_path / "student",
+    )
+    report = evaluate(Retriever.load(student / "model"), toy, features=toy.features("noise"))
+    assert report.row("it", "R@1").value > 5 * report.row("it", "R@1").chance
+    assert read_json(student / "run.json")["teacher_fingerprints"] == [Retriever.load(teacher / "model").fingerprint]
+
+
+def test_the_same_recipe_gives_the_same_bytes_and_another_seed_does_not(recipe, tmp_path):
+    first, again = (train(recipe(text={"dropout": 0.2}), tmp_path / name) for name in ("first", "again"))
+    other = train(recipe(text={"dropout": 0.2}, seed=2), tmp_path / "other")
+    assert weights(first) == weights(again) != weights(other)
+
+
+def test_a_finished_run_is_left_alone_and_another_recipe_is_refused(recipe, tmp_path):
+    run = train(recipe(), tmp_path / "run")
+    written = (run / "model" / "model.safetensors").stat().st_mtime_ns
+    train(recipe(), run)
+    assert (run / "model" / "model.safetensors").stat().st_mtime_ns == written
+    with pytest.raises(FingerprintError, match="holds a run whose recipe fingerprint differs"):
+        train(recipe(seed=3), run)
+
+
+def test_ctrl_c_leaves_a_usable_run_that_resumes_to_the_same_bytes(toy, recipe, tmp_path):
+    asked = recipe(text={"dropout": 0.2}, optimizer={"name": "adamw"})
+    whole = train(asked, tmp_path / "whole")
+
+    def interrupt(done, total, doing):
+        if total == 30 and done == 17:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(asked, tmp_path / "cut", progress=interrupt)
+    assert read_json(tmp_path / "cut" / "run.json")["status"] == "interrupted"
+    evaluate(Retriever.load(tmp_path / "cut" / "model"), toy, features=toy.features("noise"))
+    with pytest.raises(FingerprintError, match="unfinished run; continue it with --resume"):
+        train(asked, tmp_path / "cut")
+    resumed = train(asked, tmp_path / "cut", resume=True)
+    assert weights(resumed) == weights(whole)
+    assert [row["step"] for row in log(resumed)] == [row["step"] for row in log(whole)]
+
+
+def test_the_kept_model_is_the_one_that_validated_best(recipe, tmp_path):
+    run = train(recipe(schedule={"steps": 60}), tmp_path / "run")
+    recalls = {row["step"]: row["val"]["mean_recall_at_10"] for row in log(run) if "val" in row}
+    assert recalls[read_json(run / "run.json")["best_step"]] == max(recalls.values())
+
+
+def test_patience_ends_a_run(recipe, tmp_path):
+    run = train(recipe(optimizer={"learning_rate": 1e-9}, schedule={"steps": 1000, "patience": 2}), tmp_path / "run")
+    assert log(run)[-1]["step"] < 1000
+
+
+def test_all_languages_of_a_step_cost_one_pass_and_give_the_same_as_one_each(toy, recipe, tmp_path):
+    asked = recipe(text={"num_layers": 1})
+    training = loop.Training(asked, loop.gather_material(asked), loop.RunFolder(tmp_path))
+    batch = next(loop.sample_batches(training.table, 8, "independent", seed=1))
+    found = training._similarities(batch)
+    for lang, part in batch.by_lang.items():
+        texts_RD = training.model.embed_texts(training.table.tokens.select(part.rows_R))
+        clips_BD = training.model.embed_clips(training.video_CTD[batch.clips_B], training.mask_CT[batch.clips_B])
+        assert np.allclose(found[lang].student_RC.detach(), (texts_RD @ clips_BD.T).detach(), atol=1e-6)
+
+
+def test_data_without_a_validation_split_has_one_set_aside_aloud(toy, recipe, tmp_path):
+    said = []
+    whole = toy.split("train")
+    Dataset.build("toy", whole.clips, whole.captions).save(tmp_path / "data")
+    (tmp_path / "data" / "features").symlink_to(toy.folder / "features")
+    train(
+        recipe(data={"dataset": str(tmp_path / "data")}),
+        tmp_path / "run",
+        progress=lambda done, total, doing: said.append(doing),
+    )
+    assert "no split 'val': 8 of 80 sources set aside for it" in " ".join(said)
+
+
+def test_settings_without_effect_are_said(recipe, tmp_path):
+    said = []
+    train(
+        recipe(video={"width": 8, "num_heads": 1}, schedule={"steps": 1}),
+        tmp_path / "run",
+        progress=lambda done, total, doing: said.append(doing),
+    )
+    assert "settings without effect: video.num_heads, video.width" in said
+
+
+def test_clips_without_features_and_a_loss_that_is_no_number_are_refused(toy, recipe, tmp_path):
+    whole = toy.split("train")
+    ids = ["stranger" if clip_id == "clip000" else clip_id for clip_id in whole.clip_ids]
+    clips = whole.clips.set_column(0, "clip_id", [ids])
+    captions = whole.where_clips(np.array([clip_id != "clip000" for clip_id in whole.clip_ids])).captions
+    Dataset.build("toy", clips, captions).save(tmp_path / "data")
+    (tmp_path / "data" / "features").symlink_to(toy.folder / "features")
+    with pytest.raises(DataError, match="1 clips of dataset 'toy' have no 'noise' features, the first is 'stranger'"):
+        train(recipe(data={"dataset": str(tmp_path / "data")}), tmp_path / "run")
+    with pytest.raises(RecipeError, match=r"the loss is nan at step .*lower learning_rate"):
+        train(recipe(optimizer={"learning_rate": 1e30}), tmp_path / "wild")

@@ -1,0 +1,86 @@
+"""The teacher bank says what live teachers say, once, and only about what it was made from."""
+
+import numpy as np
+import pytest
+import torch
+
+from polyreel.data.dataset import Dataset
+from polyreel.errors import DataError, FingerprintError, RecipeError
+from polyreel.models.retriever import Retriever
+from polyreel.storage import read_json, write_json
+from polyreel.training.loop import train
+from polyreel.training.teachers import TeacherBank
+
+
+@pytest.fixture
+def teachers(recipe, tmp_path):
+    """Two English teachers with different text towers."""
+    first = recipe(data={"langs": ["en"]}, schedule={"steps": 5})
+    second = recipe(data={"langs": ["en"]}, schedule={"steps": 5}, text={"num_layers": 1}, seed=2)
+    return [train(one, tmp_path / name) for one, name in ((first, "first"), (second, "second"))]
+
+
+def test_the_bank_equals_live_teachers(toy, teachers):
+    learnt, features = toy.split("train"), toy.features("noise")
+    bank = TeacherBank.build(teachers, learnt, features)
+    english = learnt.in_langs(["en"]).captions
+    caption_ids, texts = english["caption_id"].to_pylist()[3:20], english["text"].to_pylist()[3:20]
+    clip_ids = learnt.clip_ids[4:11]
+    live = []
+    for run in teachers:
+        teacher = Retriever.load(run / "model").eval()
+        with torch.no_grad():
+            texts_QD = teacher.embed_texts(teacher.text.tokenize(texts))
+            clips_CD = teacher.embed_clips(*teacher.video.frames([features[clip_id] for clip_id in clip_ids]))
+        live.append((texts_QD @ clips_CD.T).numpy())
+    assert np.abs(bank.similarities(clip_ids, caption_ids).numpy() - np.stack(live)).max() < 1e-5
+
+
+def test_it_is_computed_once(toy, teachers):
+    learnt, features = toy.split("train"), toy.features("noise")
+    TeacherBank.build(teachers, learnt, features)
+    files = {path: path.stat().st_mtime_ns for run in teachers for path in run.glob("bank/*/*")}
+    assert len(files) == 6
+    TeacherBank.build(teachers, learnt, features)
+    assert files == {path: path.stat().st_mtime_ns for run in teachers for path in run.glob("bank/*/*")}
+
+
+def test_other_captions_get_a_bank_of_their_own(toy, teachers):
+    learnt, features = toy.split("train"), toy.features("noise")
+    TeacherBank.build(teachers, learnt, features)
+    fewer = TeacherBank.build(teachers, learnt.first_captions({"en": 1}), features)
+    assert len(fewer.sentence_ids) == len(learnt.clip_ids)
+    assert all(len(list(run.glob("bank/*"))) == 2 for run in teachers)
+
+
+def test_sentences_the_teachers_have_not_seen_are_marked(toy, teachers):
+    bank = TeacherBank.build(teachers, toy.split("train"), toy.features("noise"))
+    assert bank.sentence_rows([bank.sentence_ids[2], "stranger#0"]).tolist() == [2, -1]
+
+
+@pytest.mark.parametrize("key", ["teacher", "dataset", "features"])
+def test_a_part_made_from_something_else_is_refused(toy, teachers, key):
+    TeacherBank.build(teachers, toy.split("train"), toy.features("noise"))
+    header = next(teachers[0].glob("bank/*/bank.json"))
+    write_json(header, {**read_json(header), key: "0123"})
+    with pytest.raises(FingerprintError, match=f"was made from another {key} \\(0123, expected"):
+        TeacherBank.build(teachers, toy.split("train"), toy.features("noise"))
+
+
+def test_a_language_the_data_lacks_and_a_run_without_a_model_are_refused(toy, teachers, tmp_path):
+    with pytest.raises(DataError, match="asked in 'sw', but dataset 'toy' has"):
+        TeacherBank.build(teachers, toy.split("train"), toy.features("noise"), lang="sw")
+    with pytest.raises(RecipeError, match="nobody is no finished run"):
+        TeacherBank.build([tmp_path / "nobody"], toy.split("train"), toy.features("noise"))
+
+
+def test_teachers_of_another_extractor_are_refused(toy, teachers, tmp_path):
+    from polyreel.data.features import FeatureWriter
+
+    other = Dataset.build("toy", toy.clips, toy.captions).save(tmp_path / "other")
+    store = other.features_folder("thumbnails")
+    with FeatureWriter(store, extractor="thumbnails", extractor_fingerprint="1", dim=16) as writer:
+        for clip_id in other.clip_ids:
+            writer.add(clip_id, np.ones((1, 16), np.float32))
+    with pytest.raises(FingerprintError, match="thumbnails"):
+        TeacherBank.build(teachers, other.split("train"), other.features("thumbnails"))

@@ -1,0 +1,68 @@
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polyreel.video.windows import Sampling, fixed_windows
+
+
+def test_windows_cover_a_video() -> None:
+    assert fixed_windows(10.5, length_seconds=4) == [(0, 4), (4, 8), (8, 10.5)]
+
+
+def test_a_short_rest_belongs_to_the_window_before() -> None:
+    assert fixed_windows(9, length_seconds=4) == [(0, 4), (4, 9)]
+
+
+def test_a_shorter_video_is_one_window() -> None:
+    assert fixed_windows(2, length_seconds=4) == [(0, 2)]
+
+
+def test_windows_overlap_with_a_smaller_stride() -> None:
+    assert fixed_windows(9, length_seconds=4, stride_seconds=2) == [(0, 4), (2, 6), (4, 9)]
+
+
+@given(st.floats(0.01, 500), st.floats(0.5, 60), st.floats(0.1, 1))
+def test_every_moment_is_in_a_window(duration: float, length: float, stride_share: float) -> None:
+    windows = fixed_windows(duration, length_seconds=length, stride_seconds=length * stride_share)
+    assert windows[0][0] == 0
+    assert windows[-1][1] == duration
+    assert all(later[0] <= earlier[1] for earlier, later in pairwise(windows))
+    assert all(0 < end - start < 1.5 * length + 1e-6 for start, end in windows)
+
+
+def test_gaps_between_windows_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"windows of 4 seconds every 5 seconds; expected a stride above 0"):
+        fixed_windows(10, length_seconds=4, stride_seconds=5)
+
+
+def test_nothing_cannot_be_cut() -> None:
+    with pytest.raises(ValueError, match="the duration is 0 seconds; expected more than 0"):
+        fixed_windows(0, length_seconds=4)
+
+
+def test_moments_are_the_middles_of_equal_parts() -> None:
+    assert Sampling(frames_per_second=2, min_frames=1).times((10, 12)) == [10.25, 10.75, 11.25, 11.75]
+
+
+def test_short_clips_get_enough_moments_and_long_ones_not_too_many() -> None:
+    sampling = Sampling(frames_per_second=1, min_frames=4, max_frames=6)
+    assert sampling.times((0, 2)) == [0.25, 0.75, 1.25, 1.75]
+    assert len(sampling.times((0, 100))) == 6
+
+
+@pytest.mark.parametrize("span", [(2, 2), (3, 1), (-1, 1)])
+def test_a_clip_ends_after_it_starts(span: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="expected a start of 0 or more, and a later end"):
+        Sampling().times(span)
+
+
+def test_a_rate_is_above_zero() -> None:
+    with pytest.raises(ValueError, match="frames_per_second is 0; expected more than 0"):
+        Sampling(frames_per_second=0)
+
+
+def test_a_clip_has_a_frame() -> None:
+    with pytest.raises(ValueError, match="0 to 512 frames a clip; expected 1 or more, and min <= max"):
+        Sampling(min_frames=0)
