@@ -71,12 +71,12 @@ def test_a_wrong_recipe_says_what_is_wrong(tmp_path, text, message):
 
 
 def test_an_unknown_name_lists_the_shipped_ones():
-    with pytest.raises(RecipeError, match="neither a .toml file nor a shipped recipe; shipped are .*msrvtt1k/c2kd"):
+    with pytest.raises(RecipeError, match=r"neither a .toml file nor a shipped recipe; shipped are .*msrvtt1k/c2kd"):
         load_recipe("msrvtt1k/c2kdd")
 
 
 def test_an_override_must_be_a_setting():
-    with pytest.raises(RecipeError, match="'batches.size' is no setting; write key=value"):
+    with pytest.raises(RecipeError, match=r"'batches\.size' is no setting; write key=value"):
         load_recipe("msrvtt1k/zero-shot", ["batches.size"])
 
 

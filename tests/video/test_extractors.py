@@ -62,13 +62,22 @@ def test_pixels_of_a_long_clip_do_not_depend_on_the_blocks() -> None:
 def test_pixels_read_place_and_movement() -> None:
     """By hand: a red square of 21 x 21 pixels moves 10 pixels to the right on grey."""
     first, second = PixelExtractor()(batch(np.stack([draw("square", "red", 20, 32), draw("square", "red", 30, 32)])))
-    x, y = -11, -10  # columns of the centre: six of shape, then six of motion, come last
-    assert first[x] == pytest.approx(20 / 31.5 - 1, abs=1e-4)
-    assert second[x] == pytest.approx(30 / 31.5 - 1, abs=1e-4)
-    assert first[y] == pytest.approx(32 / 31.5 - 1, abs=1e-4)
-    np.testing.assert_allclose(first[-6:], 0)
-    assert second[-5] == pytest.approx(8 * 10 / 31.5, abs=1e-4)
-    np.testing.assert_allclose(np.delete(second[-6:], 1), 0, atol=1e-4)
+    shape, motion = (
+        slice(-76, -70),
+        slice(-70, -64),
+    )  # then comes the close-up; x is the second of each six, y the third
+    np.testing.assert_allclose(first[shape][1:3], [20 / 31.5 - 1, 32 / 31.5 - 1], atol=1e-4)
+    np.testing.assert_allclose(second[shape][1:3], [30 / 31.5 - 1, 32 / 31.5 - 1], atol=1e-4)
+    np.testing.assert_allclose(first[motion], 0)
+    np.testing.assert_allclose(second[motion], [0, 8 * 10 / 31.5, 0, 0, 0, 0], atol=1e-4)
+
+
+def test_the_close_up_shows_a_form_wherever_it_is() -> None:
+    near, far, other = (
+        PixelExtractor()(batch(draw(form, "red", place, place, radius)[None]))[0, -64:]
+        for form, place, radius in (("triangle", 20, 8), ("triangle", 40, 16), ("circle", 20, 8))
+    )
+    assert near @ far > 0.9 > near @ other
 
 
 def test_shape_colour_and_direction_can_be_read_by_a_weighted_sum() -> None:

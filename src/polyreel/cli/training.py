@@ -88,6 +88,7 @@ def experiment(
     with shown(quiet) as progress:
         result = run_experiment(file, folder, jobs=jobs, progress=progress)
     for cell in result.cells:
-        print("\n\n".join([*filter(None, [cell.name]), *(table.text() for table in cell.tables())]), end="\n\n")
+        print("\n\n".join([*filter(None, [cell.name]), cell.summary().text()]), end="\n\n")
     for page in result.save(galleries(result)):
-        print(f"page: {page}")
+        print(f"page with all tables and plots: {page}")
+    print(f"all tables and paired differences: {folder / 'table.md'}")

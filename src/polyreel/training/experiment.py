@@ -31,6 +31,9 @@ class SystemSettings(Settings):
 
     recipe: str = Field(description="shipped name or path")
     set: dict[str, object] = Field(default={}, description="changes to its recipe, nested as in the recipe")
+    at: dict[str, dict[str, dict[str, object]]] = Field(
+        default={}, description="by axis and value: further changes to its recipe there"
+    )
     teachers: str | None = Field(default=None, description="system whose runs, all seeds, teach it")
     seeds: tuple[int, ...] = Field(default=(), description="its own seeds; none: the experiment's")
     only: dict[str, tuple[str, ...]] = Field(default={}, description="by axis: the values it is trained at; none: all")
@@ -97,9 +100,9 @@ def load_experiment(name_or_path: str | Path) -> ExperimentSettings:
         if system is not None and system not in settings.systems:
             raise RecipeError(f"{where}: {key} names {system!r}; the systems are {', '.join(settings.systems)}")
     for name, system_settings in settings.systems.items():
-        for axis, values in system_settings.only.items():
+        for axis, values in (*system_settings.only.items(), *system_settings.at.items()):
             if unknown := [value for value in values if value not in settings.axes.get(axis, {})]:
-                raise RecipeError(f"{where}: {name!r} is only at {axis} = {unknown[0]!r}, which is no value of an axis")
+                raise RecipeError(f"{where}: {name!r} names {axis} = {unknown[0]!r}, which is no value of an axis")
     return settings
 
 
@@ -182,6 +185,8 @@ def _plan_place(
     if any(value not in system.only.get(axis, (value,)) for axis, value in cell) and not pupils:
         return ()
     values = merged(merged(read_recipe_table(system.recipe), changes), system.set)
+    for axis, value in cell:
+        values = merged(values, system.at.get(axis, {}).get(value, {}))
     depth = 0
     if system.teachers is not None:
         taught_by = _plan_place(settings, plan, folder, cell, changes, system.teachers, (*pupils, name))

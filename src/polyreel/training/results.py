@@ -46,6 +46,10 @@ class CellResult:
         """The axis values in words: `text scratch, captions 20+1`."""
         return ", ".join(f"{axis} {value}" for axis, value in self.values.items())
 
+    def summary(self) -> Table:
+        """Return R@10, text to video: the one table to look at first."""
+        return by_system(self.reports, "R@10")
+
     def tables(self) -> list[Table]:
         """Return one table a recall, and one of the differences of every pair."""
         pairs = self.comparison.pairs() if self.comparison else []

@@ -103,7 +103,7 @@ def probe(path: Path) -> Probe:
         end_seconds = _end_seconds(container, stream)
     with _open(path) as (container, stream):
         for at, frame in _timed_frames(container, stream):
-            height, width = _image(frame, None).shape[:2]
+            height, width = _image(frame, None, av.video.reformatter.VideoReformatter()).shape[:2]
             duration = max(end_seconds, at + _step_seconds(stream))
             codec = stream.codec_context.name
             return Probe(path=path, duration_seconds=duration, width=width, height=height, codec=codec)
@@ -160,13 +160,13 @@ def decode_clips(
 
 def _shown_at(path: Path, seconds: Sequence[float], size: Size | None) -> Iterator[tuple[float, Image]]:
     """Yield, for each of the ascending moments, the time of the frame shown then and its picture."""
-    done = 0
+    done, reformatter = 0, av.video.reformatter.VideoReformatter()  # one for all frames, it sets up its tables once
     with _open(path) as (container, stream):
         frames = _timed_frames(container, stream)
         for (at, frame), (until, _) in pairwise(chain(frames, [(inf, None)])):
             due = bisect_left(seconds, until - _ROUNDING_SECONDS, lo=done)
             if due > done:
-                yield from [(at, _image(frame, size))] * (due - done)
+                yield from [(at, _image(frame, size, reformatter))] * (due - done)
                 done = due
             if done == len(seconds):
                 return
@@ -229,12 +229,12 @@ def _step_seconds(stream: av.VideoStream) -> float:
     return 1.0 / float(stream.guessed_rate or _ASSUMED_FRAMES_PER_SECOND)
 
 
-def _image(frame: av.VideoFrame, size: Size | None) -> Image:
+def _image(frame: av.VideoFrame, size: Size | None, reformatter: av.video.reformatter.VideoReformatter) -> Image:
     """Convert a decoded frame to RGB `[H, W, 3]`, upright, squeezed into `size` (width, height)."""
     quarter_turns = round(frame.rotation / 90) % 4  # counterclockwise, as np.rot90 turns
     lies_on_its_side = quarter_turns % 2 == 1
     width, height = (frame.width, frame.height) if size is None else size[::-1] if lies_on_its_side else size
-    rgb = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
+    rgb = reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation="AREA")
     return np.rot90(rgb.to_ndarray(), quarter_turns)
 
 

@@ -3,7 +3,7 @@
 They run anywhere and need nothing to be downloaded. They read colours, places, outlines and movement, enough to learn
 the drawn world from, and they know nothing of what things are: for real videos take an image network.
 
-A row is eight groups side by side, brought to lengths of about 0.5 to 1.5 so that none drowns the others. With pixels
+A row is nine groups side by side, brought to lengths of about 0.3 to 1.1 so that none drowns the others. With pixels
 p = rgb / 255, the *ground* g the median colour of the frame's border, what *stands* out from it
 `s = max(|p - g| - 0.1, 0)`, and what *moves* `m = mean over rgb |p - p of the frame before|` (0 in the first frame):
 
@@ -18,11 +18,15 @@ p = rgb / 255, the *ground* g the median colour of the frame's border, what *sta
     shape      12   g; mean colour of what stands out minus g; square root of its mass; its centre (x, y), widths (x, y)
                     and slant, with the frame's edges at -1 and 1
     motion      6   change of mass, centre, widths and slant since the frame before
+    close-up   64   s at 8 x 8 points around the centre of what stands out and moves (of what stands out, where nothing
+                    moves), spread over 1.8 times its width to each side, brought to length 1
+
+For the lengths, places are multiplied by 2 / 8, means of s by 1 / 2, means of m by 4, and motion by 8.
 
 Square roots keep a small thing readable beside a large ground; centres and their changes make place and movement a
-matter of a weighted sum.
+matter of a weighted sum; the close-up shows a form wherever it is and however large.
 
-Shapes: T frames of H x W = 64 x 64 pixels, P = H W pixels in a row, K numbers a group, D 614.
+Shapes: T frames of H x W = 64 x 64 pixels, P = H W pixels in a row, K numbers a group, D 678.
 """
 
 import numpy as np
@@ -39,6 +43,8 @@ NUM_LEVELS = 4
 NUM_DIRECTIONS = 12
 BORDER = 6
 GROUND_DISTANCE = 0.1
+CLOSE_UP_WIDTHS = 1.8
+NO_MOVEMENT = 1e-4  # beside real movement it counts for nothing; where nothing moves it makes what stands out count
 
 Floats = npt.NDArray[np.floating]
 
@@ -48,12 +54,12 @@ class PixelExtractor:
 
     name = "pixels"
     source = "pixels"
-    dim = 614
+    dim = 678
     frame_size: Size = (SIDE, SIDE)
     fingerprint = fingerprint("pixels", VERSION)
 
     def __call__(self, batch: FrameBatch) -> npt.NDArray[np.float32]:
-        """Return features `[T, 614]` of frames of 64 x 64 pixels.
+        """Return features `[T, 678]` of frames of 64 x 64 pixels.
 
         Raises:
             ValueError: the frames have another size.
@@ -87,6 +93,7 @@ def _rows(frames_THW3: npt.NDArray[np.uint8], first: int, end: int) -> npt.NDArr
         _root_shares((edges_THWK * moves_THW[..., None]).mean(axis=(1, 2))),
         shape_TK,
         8 * _change(shape_TK[:, -6:]),
+        _close_up(stands_THW, moves_THW),
     ]
     return np.concatenate(groups, axis=1).astype(np.float32)[first - before :]
 
@@ -139,6 +146,20 @@ def _shape(pixels_THW3: Floats, stands_THW: Floats, ground_T3: Floats) -> Floats
     slant_T = (shares_TP * dx_TP * dy_TP).sum(axis=1)
     mass_T = np.sqrt(mass_T1[:, 0] / SIDE**2)
     return np.column_stack([ground_T3 - 0.5, colour_T3 - ground_T3, mass_T, x_T, y_T, width_T, height_T, slant_T])
+
+
+def _close_up(stands_THW: Floats, moves_THW: Floats) -> Floats:
+    T = len(stands_THW)
+    shares_TP = (stands_THW * (moves_THW + NO_MOVEMENT)).reshape(T, -1)
+    shares_TP = shares_TP / np.maximum(shares_TP.sum(axis=1, keepdims=True), 1e-9)
+    y_P, x_P = (axis.ravel().astype(np.float32) for axis in np.mgrid[:SIDE, :SIDE])
+    x_T1, y_T1 = ((shares_TP @ axis_P)[:, None] for axis_P in (x_P, y_P))
+    variance_T1 = (shares_TP * ((x_P - x_T1) ** 2 + (y_P - y_T1) ** 2)).sum(axis=1, keepdims=True) / 2
+    steps = (1 + CLOSE_UP_WIDTHS * np.sqrt(variance_T1)) * np.linspace(-1, 1, NUM_CELLS)
+    columns, rows = (np.clip(centre_T1 + steps, 0, SIDE - 1).round().astype(int) for centre_T1 in (x_T1, y_T1))
+    points_TK = stands_THW[np.arange(T)[:, None, None], rows[:, :, None], columns[:, None, :]].reshape(T, -1)
+    close_up_TK: Floats = points_TK / np.maximum(np.linalg.norm(points_TK, axis=1, keepdims=True), 1e-6)
+    return close_up_TK
 
 
 def _change(values: Floats) -> Floats:

@@ -1,0 +1,133 @@
+"""Experiments: what is planned, shared, resumed and reported."""
+
+import json
+
+import pytest
+
+from polyreel.errors import ItemsFailedError, RecipeError
+from polyreel.training.experiment import load_experiment, plan_experiment, run_experiment
+
+FILE = """
+title = "Toy"
+seeds = [1, 2]
+baseline = "plain"
+
+[set.schedule]
+steps = 10
+
+[axes.captions]
+few = { data = { captions_per_clip = { it = 1 } } }
+all = {}
+
+[systems.teacher]
+recipe = "RECIPE"
+set = { data = { langs = ["en"] } }
+seeds = [7, 8]
+is_reported = false
+
+[systems.english]
+recipe = "RECIPE"
+set = { data = { langs = ["en"] } }
+
+[systems.plain]
+recipe = "RECIPE"
+at.captions.few = { optimizer = { learning_rate = 0.02 } }
+
+[systems.taught]
+recipe = "RECIPE"
+teachers = "teacher"
+set = { objective = { distillation_weight = 1.0 } }
+only = { captions = ["few"] }
+"""
+
+
+@pytest.fixture
+def file(tmp_path, recipe):
+    (tmp_path / "recipe.toml").write_text(recipe().to_toml())
+
+    def write(text=FILE):
+        path = tmp_path / "experiment.toml"
+        path.write_text(text.replace("RECIPE", str(tmp_path / "recipe.toml")))
+        return path
+
+    return write
+
+
+def test_the_plan_shares_what_an_axis_does_not_touch(file, tmp_path):
+    plan = plan_experiment(load_experiment(file()), tmp_path)
+    few, every = (("captions", "few"),), (("captions", "all"),)
+    assert plan.places[few, "english"] == plan.places[every, "english"]
+    assert plan.places[few, "plain"] != plan.places[every, "plain"]
+    assert (every, "taught") not in plan.places
+    assert len(plan.runs) == 2 + 2 + 4 + 2
+    taught = plan.runs[plan.places[few, "taught"][0]]
+    teachers = [str(plan.runs[one].folder) for one in plan.places[few, "teacher"]]
+    assert list(taught.recipe.teachers.runs) == teachers
+    assert (taught.depth, taught.recipe.seed) == (1, 1)
+    assert plan.runs[plan.places[few, "plain"][0]].recipe.optimizer.learning_rate == 0.02
+    assert plan.runs[plan.places[every, "plain"][0]].recipe.optimizer.learning_rate == 0.01
+
+
+def test_an_experiment_runs_resumes_and_leaves_tables_and_pages(file, tmp_path):
+    output, said = tmp_path / "out", []
+    result = run_experiment(file(), output, progress=lambda done, total, doing: said.append((done, total, doing)))
+    assert said[-1][:2] == (10, 10)
+    few = result.cells[0]
+    assert [report.name for report in few.reports] == ["english", "plain", "taught"]
+    assert few.reports[0].seeds == (1, 2)
+    assert few.comparison.pairs() == [("english", "plain"), ("taught", "plain")]
+    pages = result.save()
+    assert [page.name for page in pages] == ["report-captions-few.html", "report-captions-all.html"]
+    assert all("<svg" in page.read_text() for page in pages)
+    table = (output / "table.md").read_text()
+    assert "## captions few" in table and "taught less plain" in table
+    cells = json.loads((output / "results.json").read_text())["cells"]
+    assert [len(cell["reports"]) for cell in cells] == [3, 2]
+    models = {path: path.stat().st_mtime_ns for path in output.glob("runs/*/model/model.safetensors")}
+    assert len(models) == 10
+    again = run_experiment(file(), output)
+    assert models == {path: path.stat().st_mtime_ns for path in output.glob("runs/*/model/model.safetensors")}
+    assert again.to_json() == result.to_json()
+
+
+def test_two_jobs_give_the_same_result_as_one(file, tmp_path):
+    text = FILE.replace("seeds = [1, 2]", "seeds = [1]")
+    one = run_experiment(file(text), tmp_path / "one")
+    two = run_experiment(file(text), tmp_path / "two", jobs=2)
+    for first, second in zip(one.cells, two.cells, strict=True):
+        for report, other in zip(first.reports, second.reports, strict=True):
+            assert [row.value for row in report.rows()] == [row.value for row in other.rows()]
+
+
+def test_a_run_that_fails_does_not_stop_the_others(file, tmp_path):
+    text = FILE.replace(
+        "[systems.taught]",
+        '[systems.wild]\nrecipe = "RECIPE"\nset = { optimizer = { learning_rate = 1e30 } }\n\n[systems.taught]',
+    )
+    with pytest.raises(
+        ItemsFailedError, match=r"experiment 'Toy': 4 failed, the rest is done\n  wild-\w+: the loss is"
+    ):
+        run_experiment(file(text), tmp_path / "out")
+    assert len(list((tmp_path / "out").glob("runs/taught-*/report-test"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('baseline = "plain"', 'baseline = "plane"', "baseline names 'plane'; the systems are teacher, english"),
+        ('teachers = "teacher"', 'teachers = "master"', "teachers names 'master'"),
+        ('only = { captions = ["few"] }', 'only = { captions = ["one"] }', "'taught' names captions = 'one'"),
+        ("is_reported", "reported", "unknown key 'systems.teacher.reported'"),
+        ('title = "Toy"', "", "the key 'title' is missing"),
+    ],
+)
+def test_a_wrong_file_says_what_is_wrong(file, old, new, message):
+    with pytest.raises(RecipeError) as caught:
+        load_experiment(file(FILE.replace(old, new)))
+    assert message in str(caught.value)
+
+
+def test_a_system_cannot_teach_itself(file, tmp_path):
+    text = FILE.replace("[systems.teacher]", '[systems.teacher]\nteachers = "taught"')
+    with pytest.raises(RecipeError, match=r"'t.*' is its own teacher"):
+        plan_experiment(load_experiment(file(text)), tmp_path)
