@@ -17,6 +17,7 @@ from pydantic import Field
 
 from polyreel.data.dataset import Dataset
 from polyreel.errors import ItemsFailedError, PolyreelError, RecipeError
+from polyreel.evaluation.metrics import Metric
 from polyreel.evaluation.report import Report, evaluate
 from polyreel.progress import Progress, silent
 from polyreel.settings import Settings, Table, parse, read_toml
@@ -51,6 +52,7 @@ class ExperimentSettings(Settings):
     )
     systems: dict[str, SystemSettings] = Field(min_length=1, description="by name, in the order of the table")
     baseline: str | None = Field(default=None, description="system the others are compared with; none: the first")
+    metric: Metric = Field(default="R@10", description="the one shown first and plotted")
     report_split: str = Field(default="test", description="split reported on; tuning reports on val")
     report_langs: tuple[str, ...] = Field(default=(), description="languages reported; none: all the dataset has")
 
@@ -220,7 +222,8 @@ def _collect(settings: ExperimentSettings, plan: Plan) -> tuple[CellResult, ...]
             ],
             {name: [run.folder for run in runs] for name, runs in systems.items()},
             Dataset.open(next(iter(systems.values()))[0].recipe.data.dataset),
-            settings.baseline,
+            metric=settings.metric,
+            baseline=settings.baseline,
         )
         for cell, systems in by_cell.items()
     )

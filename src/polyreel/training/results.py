@@ -28,6 +28,7 @@ class CellResult:
     Attributes:
         values: the axis values, by axis; empty for an experiment without axes.
         reports: one of all seeds a system, in the order of the experiment.
+        metric: the one to look at first.
         baseline: system the others are held against; None: each against those before it.
         comparison: paired differences; None for a single system.
         runs: run folders by system, for training curves.
@@ -36,6 +37,7 @@ class CellResult:
 
     values: Mapping[str, str]
     reports: tuple[Report, ...]
+    metric: Metric
     baseline: str | None
     comparison: Comparison | None
     runs: Mapping[str, Sequence[Path]]
@@ -47,8 +49,8 @@ class CellResult:
         return ", ".join(f"{axis} {value}" for axis, value in self.values.items())
 
     def summary(self) -> Table:
-        """Return R@10, text to video: the one table to look at first."""
-        return by_system(self.reports, "R@10")
+        """Return the one table to look at first: text to video, a row a language, a column a system."""
+        return by_system(self.reports, self.metric)
 
     def tables(self) -> list[Table]:
         """Return one table a recall, and one of the differences of every pair."""
@@ -109,7 +111,15 @@ class ExperimentResult:
             page = self.folder / (f"report-{_file_name(cell.name)}.html" if len(self.cells) > 1 else "report.html")
             title = f"{self.title}: {cell.name}" if cell.name else self.title
             gallery = (galleries or {}).get(cell.name)
-            write_html(page, cell.reports, title=title, baseline=cell.baseline, runs=cell.runs, gallery=gallery)
+            write_html(
+                page,
+                cell.reports,
+                title=title,
+                metric=cell.metric,
+                baseline=cell.baseline,
+                runs=cell.runs,
+                gallery=gallery,
+            )
             pages.append(page)
         return pages
 
@@ -119,6 +129,8 @@ def summarise(
     reports: Sequence[Report],
     runs: Mapping[str, Sequence[Path]],
     dataset: Dataset,
+    *,
+    metric: Metric,
     baseline: str | None,
 ) -> CellResult:
     """Compare the systems of one cell; see `CellResult`."""
@@ -126,6 +138,7 @@ def summarise(
     return CellResult(
         values=values,
         reports=tuple(reports),
+        metric=metric,
         baseline=known,
         comparison=compare(reports, baseline=known) if len(reports) > 1 else None,
         runs=runs,
