@@ -17,12 +17,12 @@ help:
 QUERIES := "A black star spins on the spot over a meadow." \
 	"Ein schwarzer Stern dreht sich über einer Wiese auf der Stelle." \
 	"Une étoile noire tourne sur elle-même au-dessus d'une prairie." \
-	"Černá hvězda se točí kolem své osy nad loukou." \
+	"Černá hvězda se točí nad loukou kolem své osy." \
 	"一颗黑色的星星在草地上原地旋转。" \
 	"Чёрная звезда вращается на месте над лугом." \
 	"Trên đồng cỏ có một ngôi sao màu đen xoay tại chỗ." \
-	"Nyota nyeusi inajizungusha papo hapo kwenye uwanja wa nyasi." \
-	"Una estrella negra gira sobre sí misma sobre un prado."
+	"Nyota nyeusi inajizungusha mahali pamoja kwenye uwanja wa nyasi." \
+	"Una estrella negra gira sobre sí misma por encima de un prado."
 
 demo: .venv/train
 	@echo "== 1/5 drawing a world of clips with captions in nine languages"

@@ -7,12 +7,18 @@ The public names live in the rooms of this package and are loaded when they are 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from polyreel.errors import saying_which_extra
+
 if TYPE_CHECKING:
     from polyreel.data.clips import Caption, Clip
     from polyreel.data.dataset import Dataset
     from polyreel.data.description import Description, describe
     from polyreel.data.features import FeatureStore
+    from polyreel.data.fetch import fetch
+    from polyreel.data.importers.msrvtt import import_msrvtt
     from polyreel.data.importers.tables import import_tables
+    from polyreel.data.importers.vatex import import_vatex
+    from polyreel.data.importers.youcook2 import import_youcook2
     from polyreel.errors import PolyreelError
     from polyreel.evaluation.comparison import Comparison, compare
     from polyreel.evaluation.report import Report, evaluate
@@ -50,7 +56,11 @@ __all__ = [
     "describe",
     "evaluate",
     "extract",
+    "fetch",
+    "import_msrvtt",
     "import_tables",
+    "import_vatex",
+    "import_youcook2",
     "load_recipe",
     "make_world",
     "open_extractor",
@@ -64,7 +74,11 @@ _HOMES = {
     "data.dataset": ("Dataset",),
     "data.description": ("Description", "describe"),
     "data.features": ("FeatureStore",),
+    "data.fetch": ("fetch",),
+    "data.importers.msrvtt": ("import_msrvtt",),
     "data.importers.tables": ("import_tables",),
+    "data.importers.vatex": ("import_vatex",),
+    "data.importers.youcook2": ("import_youcook2",),
     "errors": ("PolyreelError",),
     "evaluation.comparison": ("Comparison", "compare"),
     "evaluation.report": ("Report", "evaluate"),
@@ -84,10 +98,15 @@ _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for nam
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name from where it lives, once."""
+    """Load a public name from where it lives, once.
+
+    Raises:
+        MissingExtraError: what it needs is not installed.
+    """
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(_HOME_OF[name]), name)
+    with saying_which_extra(f"{__name__}.{name}"):
+        value: object = getattr(import_module(_HOME_OF[name]), name)
     globals()[name] = value
     return value
 

@@ -13,7 +13,10 @@ A wrong argument raises `ValueError` or `TypeError`. The classes here are for wh
 Every message says what was found, what is allowed, where, and what to do. The command line shows it as one line.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+_EXTRA_OF = {"torch": "train", "transformers": "train", "sentence_transformers": "train"}
 
 
 class PolyreelError(Exception):
@@ -54,3 +57,22 @@ class ItemsFailedError(PolyreelError):
         self.failures = dict(failures)
         lines = "".join(f"\n  {item}: {reason}" for item, reason in self.failures.items())
         super().__init__(f"{what}: {len(self.failures)} failed, the rest is done{lines}")
+
+
+@contextmanager
+def saying_which_extra(what: str) -> Iterator[None]:
+    """Name the extra to install where a module of one is missing; any other missing module is passed on.
+
+    Args:
+        what: what needs it, for the message.
+
+    Raises:
+        MissingExtraError: torch or another module of an extra is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        extra = _EXTRA_OF.get(str(error.name).split(".")[0])
+        if extra is None:
+            raise
+        raise MissingExtraError(what, extra) from None

@@ -132,9 +132,10 @@ def test_experiment_prints_a_table_and_writes_a_page_for_each_cell(place, capsys
     call("experiment", file, "-o", runs, QUIET)
     shown = capsys.readouterr().out
     assert [line for line in shown.splitlines() if line.startswith("width ")] == ["width narrow", "width wide"]
-    assert "c2kd less zero-shot" in shown
+    assert "zero-shot" in shown and "c2kd" in shown
+    assert "c2kd less zero-shot" in (runs / "table.md").read_text("utf-8")
     for page in (runs / "report-width-narrow.html", runs / "report-width-wide.html"):
-        assert f"page: {page}" in shown
+        assert f"plots: {page}" in shown
         assert "data:image/jpeg;base64," in page.read_text("utf-8")
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from polyreel.data.clips import Caption, Clip
 from polyreel.data.dataset import Dataset
+from polyreel.data.feature_settings import FeatureSettings
 from polyreel.data.features import FeatureWriter
 from polyreel.errors import DataError
 
@@ -174,7 +175,8 @@ def test_a_later_schema_is_refused(tmp_path, dataset):
 @pytest.mark.parametrize("extractor", ["pixels", "onnx:models/net.onnx", "my net"])
 def test_features_are_found_by_the_extractors_name(tmp_path, dataset, extractor):
     saved = dataset.save(tmp_path / "ds")
-    with FeatureWriter(saved.features_folder(extractor), extractor=extractor, extractor_fingerprint="0", dim=2) as out:
+    settings = FeatureSettings(extractor=extractor, extractor_fingerprint="0", dim=2)
+    with FeatureWriter(saved.features_folder(extractor), settings) as out:
         out.add("a", np.ones((1, 2), np.float32))
     assert Dataset.open(tmp_path / "ds").extractors == (extractor,)
     assert Dataset.open(tmp_path / "ds").split("train").features(extractor).clip_ids == ["a"]

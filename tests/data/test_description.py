@@ -8,6 +8,7 @@ import numpy as np
 from polyreel.data.clips import Caption, Clip
 from polyreel.data.dataset import Dataset
 from polyreel.data.description import describe
+from polyreel.data.feature_settings import FeatureSettings
 from polyreel.data.features import FeatureWriter
 
 CLIPS = [
@@ -29,7 +30,8 @@ def dataset():
 
 def test_a_description_for_people(tmp_path):
     saved = dataset().save(tmp_path / "ds")
-    with FeatureWriter(saved.features_folder("vgg"), extractor="vgg", extractor_fingerprint="0", dim=1024) as store:
+    settings = FeatureSettings(extractor="vgg", extractor_fingerprint="0", dim=1024)
+    with FeatureWriter(saved.features_folder("vgg"), settings) as store:
         store.add("b", np.ones((1, 1024)))
         store.add("a", np.ones((4, 1024)))
         store.add("not a clip", np.ones((50, 1024)))

@@ -7,12 +7,17 @@ import sys
 import numpy as np
 import pytest
 
+from polyreel.data.feature_settings import FeatureSettings, Sampling
 from polyreel.data.features import FeatureStore, FeatureWriter
 from polyreel.errors import DataError, FingerprintError
 
+SETTINGS = FeatureSettings(
+    extractor="net", extractor_fingerprint="0", dim=3, source="onnx:net.onnx", sampling=Sampling(frames_per_second=2)
+)
 
-def writer(folder, dim=3, extractor="pixels", mark="0", shard_bytes=2**20):
-    return FeatureWriter(folder, extractor=extractor, extractor_fingerprint=mark, dim=dim, shard_bytes=shard_bytes)
+
+def writer(folder, shard_bytes=2**20, **changes):
+    return FeatureWriter(folder, SETTINGS.model_copy(update=changes), shard_bytes=shard_bytes)
 
 
 def rows(num_rows, seed=0, dim=3):
@@ -24,7 +29,7 @@ def test_what_goes_in_comes_out(tmp_path):
         store.add("b", rows(4), frame_seconds=[0, 1, 2, 3])
         store.add("a", rows(1, seed=1))
     store = FeatureStore.open(tmp_path)
-    assert (store.extractor, store.extractor_fingerprint, store.dim, len(store)) == ("pixels", "0", 3, 2)
+    assert (store.settings, store.extractor, store.dim, len(store)) == (SETTINGS, "net", 3, 2)
     assert store.clip_ids == ["b", "a"]
     assert list(store.iter_lengths()) == [4, 1]
     np.testing.assert_array_equal(store["b"], rows(4))
@@ -105,12 +110,51 @@ def test_a_clip_is_written_once(tmp_path):
         assert "a" in store
 
 
-@pytest.mark.parametrize("other", [{"extractor": "clip"}, {"mark": "1"}, {"dim": 4}])
-def test_another_extractor_is_refused(tmp_path, other):
+@pytest.mark.parametrize(
+    ("other", "difference"),
+    [
+        ({"extractor": "clip"}, "extractor 'net' instead of 'clip'"),
+        ({"extractor_fingerprint": "1"}, "extractor_fingerprint '0' instead of '1'"),
+        ({"dim": 4}, "dim 3 instead of 4"),
+        ({"sampling": Sampling()}, r"frames_per_second 2\.0 instead of 1\.0"),
+    ],
+)
+def test_features_made_otherwise_do_not_go_into_the_same_store(tmp_path, other, difference):
     with writer(tmp_path):
         pass
-    with pytest.raises(FingerprintError, match=r"holds features of 'pixels' \(0, width 3\), not of"):
+    with pytest.raises(FingerprintError, match=f"made otherwise: {difference}; name another folder, or delete this"):
         writer(tmp_path, **other)
+    assert FeatureStore.open(tmp_path).settings == SETTINGS
+
+
+def test_an_extractor_that_moved_is_followed(tmp_path):
+    with writer(tmp_path) as store:
+        store.add("a", rows(1))
+    before = FeatureStore.open(tmp_path).fingerprint
+    with writer(tmp_path, source="onnx:moved/net.onnx"):
+        pass
+    after = FeatureStore.open(tmp_path)
+    assert (after.settings.source, after.fingerprint, after.clip_ids) == ("onnx:moved/net.onnx", before, ["a"])
+
+
+def test_the_fingerprint_sees_what_made_the_features(tmp_path):
+    marks = set()
+    for number, changes in enumerate([{}, {"extractor_fingerprint": "1"}, {"sampling": Sampling()}]):
+        with writer(tmp_path / str(number), **changes) as store:
+            store.add("a", rows(1))
+        marks.add(FeatureStore.open(tmp_path / str(number)).fingerprint)
+    assert len(marks) == 3
+
+
+def test_an_edited_header_is_said(tmp_path):
+    with writer(tmp_path):
+        pass
+    header = tmp_path / "store.json"
+    header.write_text(header.read_text().replace('"dim"', '"dims"'))
+    with pytest.raises(
+        DataError, match=r"store\.json: the key 'dim' is missing; unknown key 'dims'; did you mean 'dim'"
+    ):
+        FeatureStore.open(tmp_path)
 
 
 def test_unknown_clips_and_folders_are_refused(tmp_path):
@@ -125,14 +169,15 @@ def test_unknown_clips_and_folders_are_refused(tmp_path):
 def test_a_killed_writer_can_be_followed_by_another(tmp_path):
     code = (
         "import os, signal, sys, numpy as np; from polyreel.data import features\n"
-        "store = features.FeatureWriter(sys.argv[1], extractor='pixels', extractor_fingerprint='0', dim=3)\n"
+        "settings = features.FeatureSettings.model_validate_json(sys.argv[2])\n"
+        "store = features.FeatureWriter(sys.argv[1], settings)\n"
         "store.add('a', np.ones((2, 3)))\n"
         "store.flush()\n"
         "store.add('b', np.ones((2, 3)))\n"
         "features.pq.write_table = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "store.flush()"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path), SETTINGS.model_dump_json()], check=False)
     assert done.returncode == -signal.SIGKILL
     assert (tmp_path / "shard-00001.npy").exists()
     assert FeatureStore.open(tmp_path).clip_ids == ["a"]

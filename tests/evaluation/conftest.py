@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from noisy_reader import DIM, NoisyReader, clip_vector, toy_dataset
 
+from polyreel.data.feature_settings import FeatureSettings
 from polyreel.data.features import FeatureStore, FeatureWriter
 from polyreel.evaluation.report import Report, evaluate
 
@@ -16,7 +17,7 @@ def dataset():
 @pytest.fixture(scope="session")
 def features(dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("features")
-    with FeatureWriter(folder, extractor="toy", extractor_fingerprint="1" * 24, dim=DIM) as writer:
+    with FeatureWriter(folder, FeatureSettings(extractor="toy", extractor_fingerprint="1" * 24, dim=DIM)) as writer:
         for number, clip_id in enumerate(dataset.clip_ids):
             writer.add(clip_id, np.tile(clip_vector(number), (3, 1)).astype(np.float32))
     return FeatureStore.open(folder)

@@ -4,22 +4,25 @@ import numpy as np
 import pytest
 import torch
 
+from polyreel.data.feature_settings import FeatureSettings, Sampling
 from polyreel.data.features import FeatureStore, FeatureWriter
 from polyreel.errors import DataError, FingerprintError
 from polyreel.models.retriever import Retriever
 from polyreel.models.settings import TextSettings, VideoSettings
 
 VIDEO_DIM = 6
+FEATURES = FeatureSettings(
+    extractor="net", extractor_fingerprint="1", dim=VIDEO_DIM, source="onnx:net.onnx", sampling=Sampling()
+)
 
 
-def build(texts, *, seed=0, text=None, **video):
+def build(texts, *, seed=0, text=None, features=FEATURES, **video):
     torch.manual_seed(seed)
     return Retriever.build(
         text or TextSettings(width=16),
         VideoSettings(width=16, **video),
+        features,
         embed_dim=8,
-        video_dim=VIDEO_DIM,
-        extractor="pixels",
         langs=["en", "de"],
         training_texts=texts,
     )
@@ -36,9 +39,9 @@ def features():
     return [rng.normal(size=(length, VIDEO_DIM)).astype(np.float32) for length in (3, 40, 1, 12)]
 
 
-def store(folder, extractor, dim):
-    with FeatureWriter(folder, extractor=extractor, extractor_fingerprint="1", dim=dim) as writer:
-        writer.add("a", np.ones((1, dim), np.float32))
+def store(folder, settings):
+    with FeatureWriter(folder, settings) as writer:
+        writer.add("a", np.ones((1, settings.dim), np.float32))
     return FeatureStore.open(folder)
 
 
@@ -88,12 +91,33 @@ def test_features_that_cannot_be_used_are_refused(model, features, wrong, reason
         model.encode_clips([features[0], wrong])
 
 
-def test_features_of_another_extractor_are_refused(model, tmp_path):
-    model.check_features(store(tmp_path / "right", "pixels", VIDEO_DIM))
-    with pytest.raises(FingerprintError, match="features of 'clip', width 6, but this model was trained on 'pixels'"):
-        model.check_features(store(tmp_path / "name", "clip", VIDEO_DIM))
-    with pytest.raises(FingerprintError, match=r"features of 'pixels', width 7, but this model .* 'pixels', width 6"):
-        model.check_features(store(tmp_path / "width", "pixels", 7))
+@pytest.mark.parametrize(
+    ("other", "difference"),
+    [
+        ({"extractor": "clip"}, "extractor 'clip' instead of 'net'"),
+        ({"extractor_fingerprint": "2"}, "extractor_fingerprint '2' instead of '1'"),
+        ({"dim": 7}, "dim 7 instead of 6"),
+        (
+            {"sampling": Sampling(frames_per_second=4, max_frames=64)},
+            r"frames_per_second 4\.0 instead of 1\.0, max_frames 64 instead of 512",
+        ),
+        ({"sampling": None}, r"frames_per_second 'unknown' instead of 1\.0, .*max_frames 'unknown' instead of 512"),
+    ],
+)
+def test_features_made_otherwise_are_refused(model, tmp_path, other, difference):
+    other = store(tmp_path / "store", FEATURES.model_copy(update=other))
+    with pytest.raises(FingerprintError, match=f"other features than this model was trained on: {difference}; extract"):
+        model.check_features(other)
+
+
+def test_the_same_extractors_features_of_other_clips_are_read(model, tmp_path):
+    model.check_features(store(tmp_path / "here", FEATURES))
+    model.check_features(store(tmp_path / "moved", FEATURES.model_copy(update={"source": "onnx:elsewhere/net.onnx"})))
+
+
+def test_imported_features_of_the_same_name_are_read(texts, tmp_path):
+    imported = FeatureSettings(extractor="vgg", extractor_fingerprint="3", dim=VIDEO_DIM)
+    build(texts, features=imported).check_features(store(tmp_path / "again", imported))
 
 
 def test_the_same_seed_gives_the_same_weights(texts):
@@ -103,6 +127,8 @@ def test_the_same_seed_gives_the_same_weights(texts):
 
 def test_the_fingerprint_follows_weights_settings_and_vocabulary(model, texts):
     before = model.fingerprint
+    assert build(texts, features=FEATURES.model_copy(update={"extractor_fingerprint": "2"})).fingerprint != before
+    assert build(texts, features=FEATURES.model_copy(update={"source": "onnx:moved/net.onnx"})).fingerprint == before
     assert build(texts, frame_sampling="first").fingerprint != before
     assert build([*texts, "zebra zebra"]).fingerprint != before
     with torch.no_grad():
@@ -157,7 +183,7 @@ def test_the_folder_reads_by_itself(model, tmp_path):
     assert json.loads((tmp_path / "model" / "config.json").read_text())["langs"] == ["en", "de"]
     card = (tmp_path / "model" / "README.md").read_text()
     assert "language:\n- en\n- de\n" in card
-    assert "features of `pixels`, width 6" in card
+    assert "features of `net`, width 6" in card
 
 
 def test_a_folder_without_a_model_is_said(tmp_path):

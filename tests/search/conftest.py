@@ -1,43 +1,15 @@
 """A small encoder that honestly works, and a library it can be tried on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from colour_model import ColourModel
 from PIL import ImageColor
 
 from polyreel.search.encoder import SearchEncoder
-from polyreel.similarity import Embeddings, unit
-from polyreel.storage import fingerprint
-from polyreel.video.decode import FrameBatch
-from polyreel.video.extractors.pixels import SIDE, PixelExtractor
-
-WORDS = {"red": "red", "rot": "red", "green": "green", "grün": "green", "blue": "blue", "modrá": "blue"}
-
-
-class ColourModel:
-    """Knows colour words in three languages: a word stands where a picture of its colour does.
-
-    Clips and words go through one random projection of the mean row of features.
-    """
-
-    extractor = "pixels"
-
-    def __init__(self, seed: int = 0, dim: int = 48) -> None:
-        self.fingerprint = fingerprint("colours", seed, dim)
-        self.projection = np.random.default_rng(seed).normal(size=(PixelExtractor.dim, dim))
-
-    def encode_clips(self, features: Sequence[np.ndarray]) -> Embeddings:
-        return unit(np.stack([rows.mean(axis=0) for rows in features]) @ self.projection)
-
-    def encode_text(self, texts: Sequence[str]) -> Embeddings:
-        return unit(np.stack([self._picture_of(text) for text in texts]) @ self.projection)
-
-    def _picture_of(self, text: str) -> np.ndarray:
-        colours = [ImageColor.getrgb(WORDS[word]) for word in text.split() if word in WORDS] or [(128, 128, 128)]
-        frames = np.stack([np.full((SIDE, SIDE, 3), colour, np.uint8) for colour in colours])
-        return PixelExtractor()(FrameBatch(frames=frames, pts_seconds=np.zeros(len(frames)))).mean(axis=0)
+from polyreel.video.extractors.pixels import PixelExtractor
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import torch
 
 from polyreel.data.clips import Caption, Clip
 from polyreel.data.dataset import Dataset
+from polyreel.data.feature_settings import FeatureSettings
 from polyreel.data.features import FeatureWriter
 from polyreel.training.recipes import Recipe, merged
 
@@ -47,9 +48,8 @@ def toy(tmp_path_factory):
         features[clip_id] = directions[colour] + directions[animal] + 0.1 * generator.normal(size=(3, DIM))
     folder = tmp_path_factory.mktemp("data") / "toy"
     dataset = Dataset.build("toy", clips, captions).save(folder)
-    with FeatureWriter(
-        dataset.features_folder("noise"), extractor="noise", extractor_fingerprint="1", dim=DIM
-    ) as writer:
+    settings = FeatureSettings(extractor="noise", extractor_fingerprint="1", dim=DIM)
+    with FeatureWriter(dataset.features_folder("noise"), settings) as writer:
         for clip_id, rows in features.items():
             writer.add(clip_id, rows)
     return Dataset.open(folder)

@@ -1,6 +1,10 @@
 """Experiments: what is planned, shared, resumed and reported."""
 
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -131,3 +135,31 @@ def test_a_system_cannot_teach_itself(file, tmp_path):
     text = FILE.replace("[systems.teacher]", '[systems.teacher]\nteachers = "taught"')
     with pytest.raises(RecipeError, match=r"'t.*' is its own teacher"):
         plan_experiment(load_experiment(file(text)), tmp_path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc")
+def test_workers_end_when_the_experiment_is_killed(file, tmp_path):
+    text = FILE.replace("steps = 10", "steps = 100000")
+    program = (
+        "from polyreel.training.experiment import run_experiment\n"
+        f"if __name__ == '__main__': run_experiment({str(file(text))!r}, {str(tmp_path / 'out')!r}, jobs=2)"
+    )
+    (tmp_path / "program.py").write_text(program)
+    experiment = subprocess.Popen([sys.executable, tmp_path / "program.py"])
+    wait_until(lambda: len(list((tmp_path / "out").glob("runs/*/metrics.jsonl"))) == 2)
+    workers = workers_of(experiment.pid)
+    assert len(workers) >= 2
+    experiment.kill()
+    experiment.wait()
+    wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+
+
+def wait_until(is_so, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def workers_of(parent):
+    return Path(f"/proc/{parent}/task/{parent}/children").read_text().split()

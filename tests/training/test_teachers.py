@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from polyreel.data.dataset import Dataset
+from polyreel.data.feature_settings import FeatureSettings
+from polyreel.data.features import FeatureWriter
 from polyreel.errors import DataError, FingerprintError, RecipeError
 from polyreel.models.retriever import Retriever
 from polyreel.storage import read_json, write_json
@@ -75,12 +77,10 @@ def test_a_language_the_data_lacks_and_a_run_without_a_model_are_refused(toy, te
 
 
 def test_teachers_of_another_extractor_are_refused(toy, teachers, tmp_path):
-    from polyreel.data.features import FeatureWriter
-
     other = Dataset.build("toy", toy.clips, toy.captions).save(tmp_path / "other")
     store = other.features_folder("thumbnails")
-    with FeatureWriter(store, extractor="thumbnails", extractor_fingerprint="1", dim=16) as writer:
+    with FeatureWriter(store, FeatureSettings(extractor="thumbnails", extractor_fingerprint="1", dim=16)) as writer:
         for clip_id in other.clip_ids:
             writer.add(clip_id, np.ones((1, 16), np.float32))
-    with pytest.raises(FingerprintError, match="thumbnails"):
+    with pytest.raises(FingerprintError, match="extractor 'thumbnails' instead of 'noise'"):
         TeacherBank.build(teachers, other.split("train"), other.features("thumbnails"))

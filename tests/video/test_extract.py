@@ -6,6 +6,7 @@ import pytest
 
 from polyreel.data.clips import Clip
 from polyreel.data.dataset import Dataset
+from polyreel.data.feature_settings import FeatureSettings, Sampling
 from polyreel.data.features import FeatureStore
 from polyreel.errors import DataError, FingerprintError, ItemsFailedError, VideoError
 from polyreel.video.extract import extract
@@ -98,8 +99,25 @@ def test_progress_counts_clips(videos: Path, tmp_path: Path) -> None:
 
 def test_other_frames_do_not_go_into_the_same_store(videos: Path, tmp_path: Path) -> None:
     extract(videos, PixelExtractor(), tmp_path / "store")
-    with pytest.raises(FingerprintError, match="store holds features of 'pixels'"):
+    with pytest.raises(FingerprintError, match=r"made otherwise: frames_per_second 1\.0 instead of 8\.0; name another"):
         extract(videos, PixelExtractor(), tmp_path / "store", frames_per_second=8)
+
+
+def test_a_store_says_how_to_make_it_again(videos: Path, tmp_path: Path) -> None:
+    store = extract(videos, PixelExtractor(), tmp_path / "store", frames_per_second=3, min_frames=2, max_frames=4)
+    assert store.settings == FeatureSettings(
+        extractor="pixels",
+        extractor_fingerprint=PixelExtractor.fingerprint,
+        dim=PixelExtractor.dim,
+        source="pixels",
+        sampling=Sampling(frames_per_second=3, min_frames=2, max_frames=4),
+    )
+    assert set(store.iter_lengths()) == {4}
+
+
+def test_frames_that_cannot_be_chosen_are_refused(videos: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="min_frames is 8 and max_frames 4; expected min <= max"):
+        extract(videos, PixelExtractor(), tmp_path / "store", max_frames=4)
 
 
 def test_a_dataset_without_files_is_refused(tmp_path: Path) -> None:

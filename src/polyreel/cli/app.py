@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Exit, Option, Typer
 
 from polyreel import __version__
-from polyreel.cli import data, evaluation, search, training
+from polyreel.cli import data, evaluation, published, search, training
 
 app = Typer(
     name="polyreel",
@@ -37,6 +37,10 @@ def polyreel(
 app.command("world")(data.world)
 app.add_typer(importers, name="import")
 importers.command("tables")(data.import_tables)
+importers.command("msrvtt")(published.msrvtt)
+importers.command("vatex")(published.vatex)
+importers.command("youcook2")(published.youcook2)
+app.command("fetch")(published.fetch)
 app.command("describe")(data.describe)
 app.command("extract")(data.extract)
 app.command("train")(training.train)

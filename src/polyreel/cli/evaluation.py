@@ -40,7 +40,7 @@ def evaluate(
         report = measure(
             model,
             opened,
-            features=opened.features(model.extractor),
+            features=opened.features(model.features.extractor),
             split=split,
             langs=langs,
             name=name or run.name,

@@ -20,7 +20,7 @@ def index(
         Option("--output", "-o", metavar="INDEX", help="Folder of the index; VIDEOS/.polyreel unless said."),
     ] = None,
     extractor: Annotated[
-        str | None, Option("--extractor", metavar="NAME", help="onnx:PATH, if the model needs a network from a file.")
+        str | None, Option("--extractor", metavar="NAME", help="onnx:PATH, if the model's network has moved.")
     ] = None,
     threads: Threads = 1,
     quiet: Quiet = False,

@@ -59,7 +59,7 @@ def bank(
 
     folder, split = split_of(dataset, "train")
     opened = Dataset.open(folder)
-    features = opened.features(open_model(run).extractor)
+    features = opened.features(open_model(run).features.extractor)
     with shown(quiet) as progress:
         answers = TeacherBank.build([run], opened.split(split), features, lang=lang, progress=progress)
     print(f"{run}: banked {len(answers.sentence_ids)} sentences and {len(answers.clip_ids)} clips of {split!r}")

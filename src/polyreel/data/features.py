@@ -1,7 +1,7 @@
 """Features of clips: rows of numbers by clip id, memory-mapped.
 
-A store is a folder: `store.json` (extractor, width, number type), `manifest.parquet` (clip id, shard, first row, rows,
-checksum, the frames' times) and immutable shards `shard-00000.npy`, each one matrix that numpy maps without reading it.
+A store is a folder: `store.json` (what made them), `manifest.parquet` (clip id, shard, first row, rows, checksum, the
+frames' times) and immutable shards `shard-00000.npy`, each one matrix that numpy maps without reading it.
 A writer appends: it collects clips, writes a full shard, then a new manifest. A process killed in between leaves the
 old manifest, and the next writer overwrites the shard nobody names.
 """
@@ -17,10 +17,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from polyreel.data.feature_settings import FeatureSettings
 from polyreel.errors import DataError, FingerprintError
+from polyreel.settings import parse
 from polyreel.storage import fingerprint, read_json, write_aside, write_json
 
 SHARD_BYTES = 256 * 2**20
+_HEADER = "store.json"
 _MANIFEST = pa.schema(
     [
         ("clip_id", pa.string()),
@@ -40,16 +43,13 @@ class FeatureStore:
 
     Attributes:
         folder: where the store lies.
-        extractor: name of what made the features; towers trained on one extractor refuse another's.
-        extractor_fingerprint: digest of that extractor's settings and weights.
-        dim: width D of a row.
+        settings: what made the features; a model trained on others refuses them.
+        manifest: a row a clip.
     """
 
-    def __init__(self, folder: Path, extractor: str, extractor_fingerprint: str, dim: int, manifest: pa.Table) -> None:
+    def __init__(self, folder: Path, settings: FeatureSettings, manifest: pa.Table) -> None:
         self.folder = folder
-        self.extractor = extractor
-        self.extractor_fingerprint = extractor_fingerprint
-        self.dim = dim
+        self.settings = settings
         self.manifest = manifest
         self._shards: dict[int, Rows] = {}
 
@@ -58,20 +58,24 @@ class FeatureStore:
         """Open a store folder.
 
         Raises:
-            DataError: the folder is no feature store.
+            DataError: the folder is no feature store, or its header was edited or written by another polyreel.
         """
-        folder = Path(folder)
-        if not (folder / "store.json").is_file():
-            raise DataError(f"{folder} is no feature store: it has no store.json; make one with `polyreel extract`")
-        header = read_json(folder / "store.json")
-        manifest = pq.read_table(folder / "manifest.parquet") if (folder / "manifest.parquet").exists() else None
-        return cls(
-            folder,
-            str(header["extractor"]),
-            str(header["extractor_fingerprint"]),
-            int(str(header["dim"])),
-            _MANIFEST.empty_table() if manifest is None else manifest,
-        )
+        header = Path(folder) / _HEADER
+        if not header.is_file():
+            raise DataError(f"{folder} is no feature store: it has no {_HEADER}; make one with `polyreel extract`")
+        settings = parse(FeatureSettings, read_json(header), str(header), DataError)
+        manifest = header.with_name("manifest.parquet")
+        return cls(header.parent, settings, pq.read_table(manifest) if manifest.exists() else _MANIFEST.empty_table())
+
+    @property
+    def extractor(self) -> str:
+        """Name of the extractor."""
+        return self.settings.extractor
+
+    @property
+    def dim(self) -> int:
+        """Width D of a row."""
+        return self.settings.dim
 
     @cached_property
     def clip_ids(self) -> list[str]:
@@ -81,9 +85,9 @@ class FeatureStore:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of the extractor and of every clip's rows, whatever the order they were written in."""
+        """Digest of what made the features and of every clip's rows, whatever the order they were written in."""
         pairs = sorted(zip(self.clip_ids, self.manifest["checksum"].to_pylist(), strict=True))
-        return fingerprint(self.extractor, self.extractor_fingerprint, [list(pair) for pair in pairs])
+        return fingerprint(self.settings.facts(), [list(pair) for pair in pairs])
 
     @cached_property
     def _place(self) -> dict[str, tuple[int, int, int]]:
@@ -122,39 +126,24 @@ class FeatureWriter:
     """Append features to a store, one clip at a time; use it as a context manager.
 
     Raises:
-        FingerprintError: the folder holds features of another extractor.
+        FingerprintError: the folder holds features made otherwise.
     """
 
-    def __init__(
-        self,
-        folder: Path | str,
-        *,
-        extractor: str,
-        extractor_fingerprint: str,
-        dim: int,
-        shard_bytes: int = SHARD_BYTES,
-    ) -> None:
+    def __init__(self, folder: Path | str, settings: FeatureSettings, *, shard_bytes: int = SHARD_BYTES) -> None:
         self.folder = Path(folder)
-        self.extractor = extractor
-        self.dim = dim
+        self.settings = settings
         self._shard_bytes = shard_bytes
         self._pending: list[tuple[str, Rows, list[float] | None]] = []
         self._pending_bytes = 0
-        if (self.folder / "store.json").exists():
+        self._manifest = _MANIFEST.empty_table()
+        if (self.folder / _HEADER).exists():
             store = FeatureStore.open(self.folder)
-            found = (store.extractor, store.extractor_fingerprint, store.dim)
-            if found != (extractor, extractor_fingerprint, dim):
+            if difference := store.settings.difference(settings):
                 raise FingerprintError(
-                    f"{folder} holds features of {found[0]!r} ({found[1]}, width {found[2]}), not of {extractor!r} "
-                    f"({extractor_fingerprint}, width {dim}); name another folder, or delete this one"
+                    f"{folder} holds features made otherwise: {difference}; name another folder, or delete this one"
                 )
             self._manifest = store.manifest
-        else:
-            write_json(
-                self.folder / "store.json",
-                {"extractor": extractor, "extractor_fingerprint": extractor_fingerprint, "dim": dim},
-            )
-            self._manifest = _MANIFEST.empty_table()
+        write_json(self.folder / _HEADER, settings.model_dump(mode="json"))  # the extractor may lie elsewhere now
         self._written = set(self._manifest["clip_id"].to_pylist())
 
     def __enter__(self) -> "FeatureWriter":
@@ -184,7 +173,7 @@ class FeatureWriter:
         if rows.dtype.kind not in "fiu":
             raise DataError(f"clip {clip_id!r} has features of type {rows.dtype.str}; expected numbers")
         kept = _kept(rows)
-        check_features(clip_id, kept, self.dim)
+        check_features(clip_id, kept, self.settings.dim)
         if self._pending and self._pending[0][1].dtype != kept.dtype:
             self.flush()
         self._pending.append((clip_id, kept, None if frame_seconds is None else list(frame_seconds)))

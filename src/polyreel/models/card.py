@@ -43,8 +43,8 @@ def model_card(settings: RetrieverSettings) -> str:
         backbone=settings.text.backbone,
         text_pooling=settings.text.pooling,
         video_pooling=settings.video.pooling,
-        extractor=settings.extractor,
-        video_dim=settings.video_dim,
+        extractor=settings.features.extractor,
+        video_dim=settings.features.dim,
         max_frames=settings.video.max_frames,
         embed_dim=settings.embed_dim,
     )

@@ -14,18 +14,13 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-
-from polyreel.errors import MissingExtraError
-
-try:
-    import torch
-except ModuleNotFoundError:
-    raise MissingExtraError("a model", "train") from None
+import torch
 from safetensors import safe_open
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 from torch.nn import functional
 
+from polyreel.data.feature_settings import FeatureSettings
 from polyreel.data.features import FeatureStore
 from polyreel.data.features import check_features as check_rows
 from polyreel.errors import DataError, FingerprintError
@@ -63,10 +58,9 @@ class Retriever(nn.Module):
         cls,
         text: TextSettings,
         video: VideoSettings,
+        features: FeatureSettings,
         *,
         embed_dim: int,
-        video_dim: int,
-        extractor: str,
         langs: Sequence[str],
         training_texts: Sequence[str],
     ) -> Self:
@@ -75,9 +69,8 @@ class Retriever(nn.Module):
         Args:
             text: the text tower.
             video: the video tower.
+            features: what made the features it will read.
             embed_dim: width of the space in which texts and clips meet.
-            video_dim: width of a row of features.
-            extractor: name of what made the features.
             langs: languages it will be trained on.
             training_texts: what a tokenizer made from scratch is learnt from, and what tells which pieces of a
                 pretrained table learn.
@@ -85,16 +78,14 @@ class Retriever(nn.Module):
         Raises:
             RecipeError: the text backbone cannot be loaded.
         """
-        settings = RetrieverSettings(
-            text=text, video=video, embed_dim=embed_dim, video_dim=video_dim, extractor=extractor, langs=tuple(langs)
-        )
+        settings = RetrieverSettings(text=text, video=video, features=features, embed_dim=embed_dim, langs=tuple(langs))
         text_tower = TextTower(build_backbone(text, training_texts), text, embed_dim=embed_dim)
-        return cls(text_tower, VideoTower(video, video_dim=video_dim, embed_dim=embed_dim), settings)
+        return cls(text_tower, VideoTower(video, video_dim=features.dim, embed_dim=embed_dim), settings)
 
     @property
-    def extractor(self) -> str:
-        """Name of what made the features it was trained on."""
-        return self.settings.extractor
+    def features(self) -> FeatureSettings:
+        """What made the features it was trained on."""
+        return self.settings.features
 
     @property
     def langs(self) -> tuple[str, ...]:
@@ -107,7 +98,7 @@ class Retriever(nn.Module):
         weights = sorted(self.state_dict().items())
         names = [[name, str(tensor.dtype), list(tensor.shape)] for name, tensor in weights]
         raw = (tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes() for _, tensor in weights)
-        settings = self.settings.model_dump(mode="json")
+        settings = self.settings.model_dump(mode="json", exclude={"features": {"source"}})
         return fingerprint(settings, dict(self.text.backbone.vocabulary()), names, *raw)
 
     def embed_texts(self, tokens: Tokens) -> Tensor:
@@ -128,13 +119,13 @@ class Retriever(nn.Module):
         return found
 
     def encode_clips(self, features: Sequence[npt.NDArray[np.floating]], *, batch_size: int = 256) -> Embeddings:
-        """Encode clips, given as matrices `[T, video_dim]`: rows of unit length, `[C, embed_dim]`.
+        """Encode clips, given as features `[T, D]` like those it was trained on: rows of unit length, `[C, embed_dim]`.
 
         Raises:
             DataError: a matrix of another width, without rows, or with NaN.
         """
         for number, matrix in enumerate(features):
-            check_rows(f"#{number}", matrix, self.settings.video_dim)
+            check_rows(f"#{number}", matrix, self.features.dim)
         device = self.video.project.linear.weight.device
         found = np.zeros((len(features), self.settings.embed_dim), np.float32)
         with self._asked():
@@ -147,13 +138,12 @@ class Retriever(nn.Module):
         """Refuse features this model was not trained for.
 
         Raises:
-            FingerprintError: they come from another extractor, or are of another width.
+            FingerprintError: their extractor, its fingerprint, their width or the sampling of their frames is another.
         """
-        expected = (self.extractor, self.settings.video_dim)
-        if (store.extractor, store.dim) != expected:
+        if difference := store.settings.difference(self.features):
             raise FingerprintError(
-                f"{store.folder} holds features of {store.extractor!r}, width {store.dim}, but this model was trained "
-                f"on {expected[0]!r}, width {expected[1]}; extract those, or train a model on these"
+                f"{store.folder} holds other features than this model was trained on: {difference}; extract those, or "
+                "train a model on these"
             )
 
     def save(self, folder: Path | str) -> None:
@@ -182,7 +172,7 @@ class Retriever(nn.Module):
         with torch.random.fork_rng(devices=[]):
             backbone = open_backbone(settings.text, folder, _shapes(folder / WEIGHTS_FILE, _BACKBONE))
             text = TextTower(backbone, settings.text, embed_dim=settings.embed_dim)
-            video = VideoTower(settings.video, video_dim=settings.video_dim, embed_dim=settings.embed_dim)
+            video = VideoTower(settings.video, video_dim=settings.features.dim, embed_dim=settings.embed_dim)
         model = cls(text, video, settings)
         try:
             load_model(model, str(folder / WEIGHTS_FILE))

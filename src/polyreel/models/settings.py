@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from polyreel.data.feature_settings import FeatureSettings
 from polyreel.settings import Settings
 
 Positive = Annotated[int, Field(ge=1)]
@@ -87,9 +88,8 @@ class RetrieverSettings(Settings):
 
     text: TextSettings = Field(description="the text tower")
     video: VideoSettings = Field(description="the video tower")
+    features: FeatureSettings = Field(description="what made the features it reads")
     embed_dim: Positive = Field(description="width of the space in which texts and clips meet")
-    video_dim: Positive = Field(description="width of a row of features")
-    extractor: str = Field(description="name of what made the features")
     langs: tuple[str, ...] = Field(description="languages it was trained on")
 
 

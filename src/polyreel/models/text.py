@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 
 from torch import Tensor, nn
 
-from polyreel.errors import MissingExtraError, PolyreelError, RecipeError
+from polyreel.errors import PolyreelError, RecipeError, saying_which_extra
 from polyreel.models.layers import LAYER_NORM_EPS, GatedLinear
 from polyreel.models.settings import TextSettings
 from polyreel.models.subword import TOKENIZER_FILE, SubwordBackbone, build_subword, open_subword
@@ -74,9 +74,8 @@ def build_backbone(settings: TextSettings, training_texts: Sequence[str]) -> Bac
     if settings.backbone == "subword":
         return build_subword(settings, training_texts)
     try:
-        return _load_pretrained(settings, training_texts)
-    except ModuleNotFoundError:
-        raise MissingExtraError(f"text.backbone {settings.backbone!r}", "train") from None
+        with saying_which_extra(f"text.backbone {settings.backbone!r}"):
+            return _load_pretrained(settings, training_texts)
     except PolyreelError:
         raise
     except (OSError, ValueError) as error:

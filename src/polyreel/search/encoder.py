@@ -5,7 +5,7 @@ loaded.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -13,12 +13,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from polyreel.errors import FingerprintError
+from polyreel.data.feature_settings import FeatureSettings, Sampling
+from polyreel.errors import DataError, FingerprintError, saying_which_extra
 from polyreel.similarity import Embeddings
 from polyreel.storage import fingerprint
-from polyreel.video.extract import clip_features
+from polyreel.video.extract import clip_features, feature_settings
 from polyreel.video.extractors import Extractor, open_extractor
-from polyreel.video.windows import Sampling, Span
+from polyreel.video.windows import Span
 
 
 class Model(Protocol):
@@ -29,8 +30,8 @@ class Model(Protocol):
         """Digest of weights and settings."""
 
     @property
-    def extractor(self) -> str:
-        """Name of the extractor whose features it was trained on."""
+    def features(self) -> FeatureSettings:
+        """What made the features it was trained on."""
 
     def encode_text(self, texts: Sequence[str]) -> Embeddings:
         """Return unit-length embeddings of texts, `[N, D]`."""
@@ -46,25 +47,30 @@ class SearchEncoder:
     Attributes:
         model: the trained towers.
         extractor: what turns frames into the features the model was trained on.
-        sampling: which frames of a clip are looked at.
         model_folder: where the model was opened; None for one that lives in memory alone.
 
     Raises:
-        FingerprintError: the model was trained on another extractor's features.
+        FingerprintError: the model was trained on features that this extractor does not make.
     """
 
     model: Model
     extractor: Extractor
-    sampling: Sampling = field(default_factory=Sampling)
     model_folder: Path | None = None
 
     def __post_init__(self) -> None:
         """Check that the two belong together."""
-        if self.model.extractor != self.extractor.name:
+        if difference := feature_settings(self.extractor, self.sampling).difference(self.model.features):
             raise FingerprintError(
-                f"the model was trained on features of {self.model.extractor!r}, not of {self.extractor.name!r}; "
-                "name the extractor it was trained with"
+                f"this extractor is not the one the model was trained with: {difference}; name that one, or train a "
+                "model on this one's features"
             )
+
+    @property
+    def sampling(self) -> Sampling:
+        """Which frames of a clip are looked at: as many as in training."""
+        if self.model.features.sampling is None:
+            raise _imported(self.model.features)
+        return self.model.features.sampling
 
     @classmethod
     def open(cls, model_folder: Path | str, extractor: str | None = None) -> "SearchEncoder":
@@ -72,26 +78,32 @@ class SearchEncoder:
 
         Args:
             model_folder: what training left in `RUN/model`.
-            extractor: what `open_extractor` takes; None means the model's own extractor by its name, which is enough
-                where that needs no file.
+            extractor: what `open_extractor` takes; None means the model's own, where it was when features were made.
 
         Raises:
-            FingerprintError: the model was trained on another extractor's features.
-            ValueError: there is no such extractor, or the model's own must be named with its file.
+            FingerprintError: the model was trained on features that this extractor does not make, or on imported ones.
+            DataError: the folder holds no model, or the extractor is not there.
         """
-        from polyreel.models.retriever import Retriever
+        with saying_which_extra("a model"):
+            from polyreel.models.retriever import Retriever
 
         model = Retriever.load(Path(model_folder))
+        source = extractor or model.features.source
+        if source is None:
+            raise _imported(model.features)
         try:
-            opened = open_extractor(extractor or model.extractor)
+            opened = open_extractor(source)
         except ValueError as error:
-            raise ValueError(f"{model_folder} was trained on features of {model.extractor!r}: {error}") from None
+            raise DataError(
+                f"{model_folder} was trained on features of {model.features.extractor!r}: {error}; say where that "
+                "extractor is"
+            ) from None
         return cls(model=model, extractor=opened, model_folder=Path(model_folder))
 
     @cached_property
     def fingerprint(self) -> str:
         """Digest of model, extractor and sampling: embeddings can be compared if and only if it is the same."""
-        return fingerprint(self.model.fingerprint, self.extractor.fingerprint, asdict(self.sampling))
+        return fingerprint(self.model.fingerprint, self.model.features.facts())
 
     @cached_property
     def dim(self) -> int:
@@ -116,3 +128,10 @@ class SearchEncoder:
             position: features.rows for position, features in clip_features(video, spans, self.extractor, self.sampling)
         }
         return self.model.encode_clips([rows_by_clip[position] for position in range(len(spans))])
+
+
+def _imported(features: FeatureSettings) -> FingerprintError:
+    return FingerprintError(
+        f"the model was trained on imported features {features.extractor!r}, and nothing says how to make them of a "
+        "video; to search videos, train on features that `polyreel extract` made"
+    )

@@ -6,17 +6,19 @@ one run, so what an axis does not touch is shared between cells. Teachers are sy
 finished is never done again; each is evaluated on the report's split once, after it is finished.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import product
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 from pydantic import Field
 
 from polyreel.data.dataset import Dataset
-from polyreel.errors import ItemsFailedError, PolyreelError, RecipeError
+from polyreel.errors import ItemsFailedError, PolyreelError, RecipeError, saying_which_extra
 from polyreel.evaluation.metrics import Metric
 from polyreel.evaluation.report import Report, evaluate
 from polyreel.progress import Progress, silent
@@ -246,21 +248,29 @@ def _train_all(wave: Sequence[PlannedRun], settings: ExperimentSettings, jobs: i
     if jobs == 1:
         yield from ((run, train_and_report(run, settings)) for run in wave)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
         futures = {pool.submit(train_and_report, run, settings): run for run in wave}
         for future in as_completed(futures):
             yield futures[future], future.result()
 
 
+def _end_with_parent() -> None:
+    """Let a worker end when the experiment was killed, instead of waiting for work for ever."""
+    parent = parent_process()
+    assert parent is not None
+    Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
 def train_and_report(run: PlannedRun, settings: ExperimentSettings) -> str:
     """Do one run and report on it, unless that is done; return why it failed, or nothing."""
-    import torch
-
-    from polyreel.models.retriever import Retriever
-    from polyreel.training.loop import train
-
-    torch.set_num_threads(1)
     try:
+        with saying_which_extra("an experiment"):
+            import torch
+
+            from polyreel.models.retriever import Retriever
+            from polyreel.training.loop import train
+
+        torch.set_num_threads(1)
         train(run.recipe, run.folder, resume=True)
         folder = report_folder(run, settings)
         if not folder.is_dir():

@@ -76,9 +76,8 @@ class Training:
         self.model = Retriever.build(
             recipe.text,
             recipe.video,
+            features.settings,
             embed_dim=recipe.embed_dim,
-            video_dim=features.dim,
-            extractor=features.extractor,
             langs=material.langs,
             training_texts=learnt.captions["text"].to_pylist(),
         )

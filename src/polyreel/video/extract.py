@@ -5,7 +5,7 @@ goes on where it was; a file that cannot be used costs only its own clips.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
@@ -14,14 +14,15 @@ import numpy.typing as npt
 
 from polyreel.data.clips import Clip
 from polyreel.data.dataset import Dataset
+from polyreel.data.feature_settings import FeatureSettings, Sampling
 from polyreel.data.features import FeatureStore, FeatureWriter
 from polyreel.errors import DataError, ItemsFailedError, VideoError
 from polyreel.progress import Progress, silent
-from polyreel.storage import fingerprint
 from polyreel.video.decode import decode_clips, find_videos, probe
 from polyreel.video.extractors import Extractor
-from polyreel.video.windows import Sampling, Span
+from polyreel.video.windows import Span, frame_times
 
+_SAMPLING = Sampling()
 _FLUSH_SECONDS = 60.0  # a process that is killed loses at most so much work
 
 
@@ -43,8 +44,9 @@ def extract(
     extractor: Extractor,
     store: Path | None = None,
     *,
-    frames_per_second: float = Sampling.frames_per_second,
-    min_frames: int = Sampling.min_frames,
+    frames_per_second: float = _SAMPLING.frames_per_second,
+    min_frames: int = _SAMPLING.min_frames,
+    max_frames: int = _SAMPLING.max_frames,
     progress: Progress = silent,
 ) -> FeatureStore:
     """Write the features of clips to a store, and return it opened.
@@ -56,27 +58,38 @@ def extract(
         store: where to write; clips that are there already are skipped. None means the dataset's own folder.
         frames_per_second: frames looked at a second of a clip.
         min_frames: frames looked at in a short clip at least.
+        max_frames: frames looked at in a long clip at most.
         progress: told after every video how many clips are done.
 
     Raises:
         ItemsFailedError: some clips failed, with reasons by clip id; the others are written.
         DataError: the dataset has no video files.
         VideoError: the folder has no video files.
-        FingerprintError: the store holds features of another extractor, or of other frames.
+        FingerprintError: the store holds features of another extractor, or of frames chosen otherwise.
         ValueError: a number is out of range, or no store is named for a folder of videos.
     """
-    sampling = Sampling(frames_per_second=frames_per_second, min_frames=min_frames)
+    sampling = Sampling(frames_per_second=frames_per_second, min_frames=min_frames, max_frames=max_frames)
     clips_by_video = _clips_of_dataset(videos) if isinstance(videos, Dataset) else _clips_of_folder(videos)
     if store is None:
         if not isinstance(videos, Dataset):
             raise ValueError(f"no store is named for the features of the videos in {videos}; say where to write them")
         store = videos.features_folder(extractor.name)
-    made_by = fingerprint(extractor.fingerprint, asdict(sampling))
-    with FeatureWriter(store, extractor=extractor.name, extractor_fingerprint=made_by, dim=extractor.dim) as writer:
+    with FeatureWriter(store, feature_settings(extractor, sampling)) as writer:
         failures = _extract_all(clips_by_video, extractor, sampling, writer, progress)
     if failures:
         raise ItemsFailedError(f"extracting {extractor.name} features", failures)
     return FeatureStore.open(store)
+
+
+def feature_settings(extractor: Extractor, sampling: Sampling) -> FeatureSettings:
+    """Describe the features that an extractor makes of frames chosen so."""
+    return FeatureSettings(
+        extractor=extractor.name,
+        extractor_fingerprint=extractor.fingerprint,
+        dim=extractor.dim,
+        source=extractor.source,
+        sampling=sampling,
+    )
 
 
 def clip_features(
@@ -96,7 +109,7 @@ def clip_features(
     Raises:
         VideoError: the video cannot be decoded.
     """
-    clips_seconds = [sampling.times(span) for span in spans]
+    clips_seconds = [frame_times(span, sampling) for span in spans]
     for position, batch in decode_clips(video, clips_seconds, size=extractor.frame_size):
         yield position, ClipFeatures(rows=extractor(batch), frame_seconds=batch.pts_seconds)
 

@@ -3,53 +3,26 @@
 A video without given clips is cut into windows of one length, so that a hit points to a moment and not to an hour.
 """
 
-from dataclasses import dataclass
+from polyreel.data.feature_settings import Sampling
 
 Span = tuple[float, float]
 """First moment of a clip and first moment after it, in seconds from the video's start."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How densely clips are looked at.
+def frame_times(span: Span, sampling: Sampling) -> list[float]:
+    """Choose moments of a clip: the middles of N equal parts, `start + (i + 0.5) (end - start) / N`.
 
-    Attributes:
-        frames_per_second: moments a second of the clip, above 0.
-        min_frames: at least so many in a short clip, whose motion would be lost otherwise.
-        max_frames: at most so many in a long clip, which bounds the memory it takes.
+    N is the clip's length times `frames_per_second`, rounded, within `min_frames` and `max_frames`.
+
+    Raises:
+        ValueError: the clip starts before 0, or does not end after it starts.
     """
-
-    frames_per_second: float = 1.0
-    min_frames: int = 8
-    max_frames: int = 512
-
-    def __post_init__(self) -> None:
-        """Check the numbers.
-
-        Raises:
-            ValueError: they allow no frame.
-        """
-        if not self.frames_per_second > 0:
-            raise ValueError(f"frames_per_second is {self.frames_per_second}; expected more than 0")
-        if not 1 <= self.min_frames <= self.max_frames:
-            raise ValueError(
-                f"{self.min_frames} to {self.max_frames} frames a clip; expected 1 or more, and min <= max"
-            )
-
-    def times(self, span: Span) -> list[float]:
-        """Choose moments of a clip: the middles of N equal parts, `start + (i + 0.5) (end - start) / N`.
-
-        N is the clip's length times `frames_per_second`, rounded, within `min_frames` and `max_frames`.
-
-        Raises:
-            ValueError: the clip starts before 0, or does not end after it starts.
-        """
-        start, end = span
-        if not 0 <= start < end:
-            raise ValueError(f"a clip from {start} to {end} seconds; expected a start of 0 or more, and a later end")
-        num_frames = round((end - start) * self.frames_per_second)
-        num_frames = min(max(num_frames, self.min_frames), self.max_frames)
-        return [start + (i + 0.5) * (end - start) / num_frames for i in range(num_frames)]
+    start, end = span
+    if not 0 <= start < end:
+        raise ValueError(f"a clip from {start} to {end} seconds; expected a start of 0 or more, and a later end")
+    num_frames = round((end - start) * sampling.frames_per_second)
+    num_frames = min(max(num_frames, sampling.min_frames), sampling.max_frames)
+    return [start + (i + 0.5) * (end - start) / num_frames for i in range(num_frames)]
 
 
 def fixed_windows(duration_seconds: float, *, length_seconds: float, stride_seconds: float | None = None) -> list[Span]:

@@ -49,13 +49,14 @@ def test_every_form_is_read(write, tmp_path, files, file, ids, expected):
     assert found == {clip_id: rows.tolist() for clip_id, rows in expected.items()}
 
 
-def test_the_same_extractor_name_has_the_same_fingerprint(write, tmp_path):
-    marks = []
+def test_the_same_extractor_name_and_width_are_the_same_features(write, tmp_path):
+    found = []
     for name in ("one", "two"):
         files = open_features(write({f"{name}/{name}.npy": npy(CUBE[0])}), FeatureLayout(file=name))
         import_features(files, "vgg", ["one", "two"], tmp_path / name)
-        marks.append(FeatureStore.open(tmp_path / name).extractor_fingerprint)
-    assert marks[0] == marks[1]
+        found.append(FeatureStore.open(tmp_path / name).settings)
+    assert found[0] == found[1]
+    assert (found[0].source, found[0].sampling) == (None, None)
 
 
 BAD = np.where(CUBE == 17, np.nan, CUBE)

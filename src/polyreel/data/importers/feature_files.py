@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from polyreel.data.feature_settings import FeatureSettings
 from polyreel.data.features import FeatureWriter
 from polyreel.data.importers.layout import FeatureLayout
 from polyreel.data.importers.source_table import find_file, read_utf8
@@ -72,7 +73,8 @@ def import_features(
     _check_ids(files, extractor, known)
     dim = _width(files)
     mark = fingerprint("imported features", extractor, dim)
-    with FeatureWriter(store, extractor=extractor, extractor_fingerprint=mark, dim=dim) as writer:
+    settings = FeatureSettings(extractor=extractor, extractor_fingerprint=mark, dim=dim)
+    with FeatureWriter(store, settings) as writer:
         for position, clip_id in enumerate(files.clip_ids):
             with _naming(files.place(position)):
                 writer.add(clip_id, files.rows(position))

@@ -5,11 +5,10 @@ from pathlib import Path
 from polyreel.data.dataset import Dataset
 from polyreel.data.importers.caption_rows import read_captions
 from polyreel.data.importers.clip_rows import clips_of_captions, read_clips, with_video_files
-from polyreel.data.importers.feature_files import import_features, open_features
+from polyreel.data.importers.dataset_folder import check_free, write_dataset
+from polyreel.data.importers.feature_files import open_features
 from polyreel.data.importers.layout import Layout, load_layout
-from polyreel.errors import DataError
 from polyreel.progress import Progress, silent
-from polyreel.storage import write_aside
 
 
 def import_tables(
@@ -36,15 +35,10 @@ def import_tables(
     """
     source, output = Path(source), Path(output).resolve()
     described = load_layout(source, layout)
-    _check_free(output, [source, source / (described.videos or "")], replace)
+    check_free(output, [source, source / (described.videos or "")], replace)
     dataset = _read(source, described, described.name or output.name, progress)
     features = {name: open_features(source, files) for name, files in described.features.items()}
-    with write_aside(output) as aside:
-        unfinished = dataset.save(aside)
-        for extractor, files in features.items():
-            store = unfinished.features_folder(extractor)
-            import_features(files, extractor, dataset.clip_ids, store, progress)
-    return Dataset.open(output)
+    return write_dataset(dataset, features, output, progress)
 
 
 def _read(source: Path, layout: Layout, name: str, progress: Progress) -> Dataset:
@@ -65,19 +59,3 @@ def _read(source: Path, layout: Layout, name: str, progress: Progress) -> Datase
         clip_name=clips.place,
         caption_name=captions.place,
     )
-
-
-def _check_free(output: Path, needed: list[Path], replace: bool) -> None:
-    """Refuse an output folder whose replacement would delete what nobody said may be deleted."""
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
-        return
-    if not (output / "dataset.json").is_file():
-        raise DataError(f"{output} exists and is no dataset; name another folder")
-    inside = [path for path in needed if path.resolve().is_relative_to(output)]
-    if inside:
-        raise DataError(f"{output} holds the files to import ({inside[0]}); name another folder")
-    if not replace:
-        stores = ", ".join(Dataset.open(output).extractors) or "none"
-        raise DataError(
-            f"{output} already is a dataset (features: {stores}); name another folder, or say --replace to delete it"
-        )

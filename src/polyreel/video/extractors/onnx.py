@@ -86,7 +86,7 @@ class OnnxExtractor:
             raise DataError(f"there is no ONNX model at {path}")
         self.path = path
         self.name = path.stem
-        self.source = f"onnx:{path.resolve()}"
+        self.source = f"onnx:{path.absolute()}"  # a link keeps its name and what lies beside it
         self._session = _open_session(path)
         self.settings = _complete(settings or _read_settings(path), self._session, path)
         self.fingerprint = fingerprint(path.read_bytes(), self.settings.model_dump(mode="json"))

@@ -1,8 +1,11 @@
-"""Czech: nouns and adjectives in five cases, the clitic `se` in second place, place or thing first as topic."""
+"""Czech: nouns and adjectives in five cases, the clitic `se` in second place, place or thing first as topic.
+
+Where to and how come last, as the news of the sentence: "se pohybuje nad loukou doleva".
+"""
 
 from collections.abc import Mapping
 
-from polyreel.world.grammar.sentences import Case, Gender, in_case, is_fronted, pick, sentence
+from polyreel.world.grammar.sentences import Case, Gender, Verb, in_case, is_fronted, pick, sentence
 from polyreel.world.messages import Compared, Located, Mention, Message, Moves, MovesBeside, Seen, Travels
 from polyreel.world.scenes import Background, Colour, Motion, Relation, Shape, Size
 
@@ -33,17 +36,17 @@ _COLOURS: Mapping[Colour, str] = {
 }
 _SIZES: Mapping[Size, str] = {"small": "mal", "large": "velk"}
 # A reflexive verb brings its clitic, which stands right after the first phrase of the sentence.
-_MOTIONS: Mapping[Motion, tuple[str, ...]] = {
-    "still": ("stojí na místě", "nehybně stojí", "zůstává na místě"),
-    "left": ("se pohybuje doleva", "pluje doleva", "se posouvá doleva"),
-    "right": ("se pohybuje doprava", "pluje doprava", "se posouvá doprava"),
-    "up": ("se pohybuje nahoru", "stoupá nahoru", "se vznáší vzhůru"),
-    "down": ("se pohybuje dolů", "klesá dolů", "se snáší dolů"),
-    "spin": ("se otáčí na místě", "se točí kolem své osy"),
-    "grow": ("roste", "se zvětšuje", "postupně roste"),
-    "shrink": ("se zmenšuje", "se postupně zmenšuje"),
-    "bounce": ("poskakuje nahoru a dolů", "skáče nahoru a dolů"),
-    "orbit": ("krouží dokola", "se pohybuje v kruhu"),
+_MOTIONS: Mapping[Motion, tuple[Verb, ...]] = {
+    "still": (Verb("stojí na místě"), Verb("nehybně stojí"), Verb("zůstává", "na místě")),
+    "left": (Verb("se pohybuje", "doleva"), Verb("pluje", "doleva"), Verb("se posouvá", "doleva")),
+    "right": (Verb("se pohybuje", "doprava"), Verb("pluje", "doprava"), Verb("se posouvá", "doprava")),
+    "up": (Verb("se pohybuje", "nahoru"), Verb("stoupá", "nahoru"), Verb("se vznáší", "vzhůru")),
+    "down": (Verb("se pohybuje", "dolů"), Verb("klesá", "dolů"), Verb("se snáší", "dolů")),
+    "spin": (Verb("se otáčí", "na místě"), Verb("se točí", "kolem své osy")),
+    "grow": (Verb("roste"), Verb("se zvětšuje"), Verb("postupně roste")),
+    "shrink": (Verb("se zmenšuje"), Verb("se postupně zmenšuje")),
+    "bounce": (Verb("poskakuje", "nahoru a dolů"), Verb("skáče", "nahoru a dolů")),
+    "orbit": (Verb("krouží"), Verb("se pohybuje", "dokola")),
 }
 _PLACES: Mapping[Background | None, str] = {
     None: "",
@@ -79,10 +82,11 @@ def say(message: Message) -> str:
         case Moves():
             verb, place = pick(_MOTIONS[message.motion], wording), _PLACES[message.place]
             if place and is_fronted(wording):
-                return sentence(place, verb, thing)
-            return sentence(thing, verb, place)
+                return sentence(place, *verb, thing)
+            return sentence(thing, verb.finite, place, verb.end)
         case MovesBeside():
-            return sentence(thing, pick(_MOTIONS[message.motion], wording), "vedle", _phrase(message.other, "gen"))
+            verb = pick(_MOTIONS[message.motion], wording)
+            return sentence(thing, verb.finite, "vedle", _phrase(message.other, "gen"), verb.end)
         case Located():
             preposition, case = pick(_RELATIONS[message.relation], wording)
             where = f"{preposition} {_phrase(message.other, case)}"
@@ -100,7 +104,7 @@ def _travels(message: Travels) -> str:
         return f"{pick(('se vzdaluje', 'se pohybuje pryč'), message.wording)} od {_phrase(message.other, 'gen')}"
     target = _phrase(message.other, "dat")
     preposition = "ke" if target.startswith("žl") else "k"
-    return f"{pick(('se pohybuje', 'se blíží', 'míří'), message.wording)} {preposition} {target}"
+    return f"{pick(('se pohybuje směrem', 'se blíží', 'míří'), message.wording)} {preposition} {target}"
 
 
 def _seen(message: Seen) -> str:

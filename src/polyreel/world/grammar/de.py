@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from polyreel.world.grammar.sentences import Gender, is_fronted, pick, sentence
+from polyreel.world.grammar.sentences import Gender, Verb, is_fronted, pick, sentence
 from polyreel.world.messages import Compared, Located, Mention, Message, Moves, MovesBeside, Seen, Travels
 from polyreel.world.scenes import Background, Colour, Motion, Relation, Shape, Size
 
@@ -12,13 +12,6 @@ class _Noun(NamedTuple):
     word: str
     gender: Gender
     dative: str
-
-
-class _Verb(NamedTuple):
-    """A finite verb, and what of the predicate goes to the end of the clause."""
-
-    finite: str
-    end: str = ""
 
 
 _NOUNS: Mapping[Shape, _Noun] = {
@@ -53,17 +46,17 @@ _INDEFINITE: Mapping[Gender, Mapping[str, tuple[str, str]]] = {
     "n": {"nom": ("ein", "es"), "acc": ("ein", "es"), "dat": ("einem", "en")},
 }
 _DEFINITE: Mapping[Gender, tuple[str, str]] = {"m": ("der", "e"), "f": ("die", "e"), "n": ("das", "e")}
-_MOTIONS: Mapping[Motion, tuple[_Verb, ...]] = {
-    "still": (_Verb("steht", "still"), _Verb("ruht"), _Verb("bleibt", "an Ort und Stelle")),
-    "left": (_Verb("bewegt sich", "nach links"), _Verb("gleitet", "nach links"), _Verb("wandert", "nach links")),
-    "right": (_Verb("bewegt sich", "nach rechts"), _Verb("gleitet", "nach rechts"), _Verb("wandert", "nach rechts")),
-    "up": (_Verb("bewegt sich", "nach oben"), _Verb("schwebt", "nach oben"), _Verb("steigt", "auf")),
-    "down": (_Verb("bewegt sich", "nach unten"), _Verb("schwebt", "nach unten"), _Verb("sinkt", "herab")),
-    "spin": (_Verb("dreht sich", "auf der Stelle"), _Verb("rotiert"), _Verb("dreht sich", "um sich selbst")),
-    "grow": (_Verb("wächst"), _Verb("wird", "größer"), _Verb("wird", "immer größer")),
-    "shrink": (_Verb("schrumpft"), _Verb("wird", "kleiner"), _Verb("wird", "immer kleiner")),
-    "bounce": (_Verb("hüpft", "auf und ab"), _Verb("springt", "auf und ab")),
-    "orbit": (_Verb("bewegt sich", "im Kreis"), _Verb("wandert", "im Kreis"), _Verb("dreht", "Runden")),
+_MOTIONS: Mapping[Motion, tuple[Verb, ...]] = {
+    "still": (Verb("steht", "still"), Verb("ruht"), Verb("bleibt", "an Ort und Stelle")),
+    "left": (Verb("bewegt sich", "nach links"), Verb("gleitet", "nach links"), Verb("wandert", "nach links")),
+    "right": (Verb("bewegt sich", "nach rechts"), Verb("gleitet", "nach rechts"), Verb("wandert", "nach rechts")),
+    "up": (Verb("bewegt sich", "nach oben"), Verb("schwebt", "nach oben"), Verb("steigt", "auf")),
+    "down": (Verb("bewegt sich", "nach unten"), Verb("schwebt", "nach unten"), Verb("sinkt", "herab")),
+    "spin": (Verb("dreht sich", "auf der Stelle"), Verb("rotiert"), Verb("dreht sich", "um sich selbst")),
+    "grow": (Verb("wächst"), Verb("wird", "größer"), Verb("wird", "immer größer")),
+    "shrink": (Verb("schrumpft"), Verb("wird", "kleiner"), Verb("wird", "immer kleiner")),
+    "bounce": (Verb("hüpft", "auf und ab"), Verb("springt", "auf und ab")),
+    "orbit": (Verb("bewegt sich", "im Kreis"), Verb("wandert", "im Kreis"), Verb("dreht", "Runden")),
 }
 _PLACES: Mapping[Background | None, str] = {
     None: "",

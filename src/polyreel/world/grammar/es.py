@@ -47,8 +47,8 @@ _PLACES: Mapping[Background | None, str] = {
     None: "",
     "sky": "en el cielo",
     "night": "en el cielo nocturno",
-    "sea": "sobre el mar",
-    "meadow": "sobre un prado",
+    "sea": "por encima del mar",
+    "meadow": "por encima de un prado",
     "desert": "en el desierto",
     "snow": "en la nieve",
 }

@@ -42,7 +42,7 @@ _MOTIONS: Mapping[Motion, tuple[str, ...]] = {
     "grow": ("grandit", "devient plus grand{e}", "devient de plus en plus grand{e}"),
     "shrink": ("rétrécit", "devient plus petit{e}", "devient de plus en plus petit{e}"),
     "bounce": ("rebondit", "sautille", "fait des bonds"),
-    "orbit": ("tourne en rond", "se déplace en rond", "décrit des cercles"),
+    "orbit": ("tourne en rond", "se déplace en cercle", "décrit des cercles"),
 }
 _PLACES: Mapping[Background | None, str] = {
     None: "",

@@ -1,13 +1,20 @@
-"""What the grammars share: choosing among wordings, finishing a sentence, reading a row of case forms."""
+"""What the grammars share: choosing among wordings, two-part verbs, finishing a sentence, rows of case forms."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeVar, get_args
+from typing import Literal, NamedTuple, TypeVar, get_args
 
 Gender = Literal["m", "f", "n"]
 Case = Literal["nom", "gen", "dat", "acc", "ins"]
 
 _Option = TypeVar("_Option")
 _CASES: tuple[Case, ...] = get_args(Case)
+
+
+class Verb(NamedTuple):
+    """A finite verb, and what of the predicate follows the place: "moves" … "to the left"."""
+
+    finite: str
+    end: str = ""
 
 
 def pick(options: Sequence[_Option], wording: int) -> _Option:

@@ -46,7 +46,7 @@ _COLOURS: Mapping[Colour, str] = {
     "yellow": "{connective} njano",
     "green": "{connective} kijani",
     "blue": "{connective} bluu",
-    "purple": "{connective} zambarau",
+    "purple": "{connective} rangi ya zambarau",
     "pink": "{connective} rangi ya waridi",
     "white": "{white}",
     "black": "{black}",
@@ -58,11 +58,11 @@ _MOTIONS: Mapping[Motion, tuple[str, ...]] = {
     "right": ("{subject}nasogea kulia", "{subject}naenda kulia", "{subject}naelekea upande wa kulia"),
     "up": ("{subject}nasogea juu", "{subject}napanda juu"),
     "down": ("{subject}nasogea chini", "{subject}nashuka chini"),
-    "spin": ("{subject}nazunguka papo hapo", "{subject}najizungusha papo hapo"),
+    "spin": ("{subject}nazunguka mahali pamoja", "{subject}najizungusha mahali pamoja"),
     "grow": ("{subject}naongezeka ukubwa", "{subject}nazidi kuwa {large}"),
     "shrink": ("{subject}napungua ukubwa", "{subject}nazidi kuwa {small}"),
     "bounce": ("{subject}narukaruka juu na chini", "{subject}nadunda juu na chini"),
-    "orbit": ("{subject}nasogea kwa mzunguko", "{subject}nazunguka mviringo"),
+    "orbit": ("{subject}nasogea katika mduara", "{subject}nazunguka mviringo"),
 }
 _PLACES: Mapping[Background | None, str] = {
     None: "",
@@ -89,7 +89,7 @@ _RELATIONS: Mapping[Relation, tuple[str, ...]] = {
     "below": ("chini ya",),
 }
 _TRAVELS = {
-    "towards": ("{subject}naelekea kwenye", "{subject}nasogea karibu na"),
+    "towards": ("{subject}naelekea kwenye", "{subject}nakaribia"),
     "away": ("{subject}nasogea mbali na", "{subject}najitenga na"),
 }
 _SEEN = ("kuna", "kwenye video kuna", "hapa kuna")

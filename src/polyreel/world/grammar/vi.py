@@ -1,6 +1,7 @@
 """Vietnamese: classifiers, modifiers after the noun, aspect by `đang`.
 
-Places always come first: most begin with the word for "up" and would be misread after a verb of motion.
+Places always come first, and so does what something moves beside: most begin with the word for "up" or "side" and
+would be misread after a verb of motion.
 """
 
 from collections.abc import Mapping
@@ -83,12 +84,9 @@ def say(message: Message) -> str:
     thing, wording = _one(message.thing), message.wording
     match message:
         case Moves():
-            verb, place = pick(_MOTIONS[message.motion], wording), _PLACES[message.place]
-            if place and is_fronted(wording):
-                return sentence(f"{place},", thing, verb)
-            return sentence(place, "có", thing, verb) if place else sentence(thing, verb)
+            return _moves(thing, message.motion, _PLACES[message.place], wording)
         case MovesBeside():
-            return sentence(thing, pick(_MOTIONS[message.motion], wording), "bên cạnh", _one(message.other))
+            return _moves(thing, message.motion, f"bên cạnh {_one(message.other)}", wording)
         case Located():
             where = f"{_RELATIONS[message.relation]} {_one(message.other)}"
             if is_fronted(wording):
@@ -101,6 +99,13 @@ def say(message: Message) -> str:
         case Seen():
             other = f" và {_one(message.other)}" if message.other else ""
             return sentence(pick(_SEEN, wording), thing + other + _BACKDROPS[message.backdrop])
+
+
+def _moves(thing: str, motion: Motion, place: str, wording: int) -> str:
+    verb = pick(_MOTIONS[motion], wording)
+    if place and is_fronted(wording):
+        return sentence(f"{place},", thing, verb)
+    return sentence(place, "có", thing, verb) if place else sentence(thing, verb)
 
 
 def _one(thing: Mention) -> str:
