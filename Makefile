@@ -25,8 +25,8 @@ QUERIES := "A black star spins on the spot over a meadow." \
 	"Una estrella negra gira sobre sí misma por encima de un prado."
 
 demo: .venv/train
-	@echo "== 1/5 drawing a world of clips with captions in nine languages"
-	$(BIN)/polyreel world demo/world
+	@echo "== 1/5 drawing a world: four English captions a clip, two in eight other languages, 3 in 10 of them wrong"
+	$(BIN)/polyreel world demo/world --translations 2 --noise 0.3
 	@echo "== 2/5 turning clips into features"
 	$(BIN)/polyreel extract demo/world --extractor pixels
 	@echo "== 3/5 training teachers and students, measuring every language"

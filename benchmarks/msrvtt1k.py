@@ -32,6 +32,7 @@ def run(name: str, result: str, jobs: int) -> None:
     started = time.monotonic()
     found = run_experiment(f"msrvtt1k/{name}", ROOT / "runs" / f"msrvtt1k-{name}", jobs=jobs, progress=tell)
     pages = found.save()
+    (ROOT / "results").mkdir(exist_ok=True)
     for file in ("table.md", "results.json"):
         shutil.copyfile(found.folder / file, ROOT / "results" / f"{result}{Path(file).suffix}")
     for cell in found.cells:

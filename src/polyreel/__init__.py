@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from polyreel.data.features import FeatureStore
     from polyreel.data.fetch import fetch
     from polyreel.data.importers.msrvtt import import_msrvtt
+    from polyreel.data.importers.reference import import_reference
     from polyreel.data.importers.tables import import_tables
     from polyreel.data.importers.vatex import import_vatex
     from polyreel.data.importers.youcook2 import import_youcook2
     from polyreel.errors import PolyreelError
     from polyreel.evaluation.comparison import Comparison, compare
     from polyreel.evaluation.report import Report, evaluate
+    from polyreel.models.reference import ImportedCheckpoint, import_checkpoint
     from polyreel.models.retriever import Retriever
     from polyreel.search.encoder import SearchEncoder
     from polyreel.search.index import Hit, Index
@@ -45,6 +47,7 @@ __all__ = [
     "Extractor",
     "FeatureStore",
     "Hit",
+    "ImportedCheckpoint",
     "Index",
     "PolyreelError",
     "Recipe",
@@ -57,7 +60,9 @@ __all__ = [
     "evaluate",
     "extract",
     "fetch",
+    "import_checkpoint",
     "import_msrvtt",
+    "import_reference",
     "import_tables",
     "import_vatex",
     "import_youcook2",
@@ -76,12 +81,14 @@ _HOMES = {
     "data.features": ("FeatureStore",),
     "data.fetch": ("fetch",),
     "data.importers.msrvtt": ("import_msrvtt",),
+    "data.importers.reference": ("import_reference",),
     "data.importers.tables": ("import_tables",),
     "data.importers.vatex": ("import_vatex",),
     "data.importers.youcook2": ("import_youcook2",),
     "errors": ("PolyreelError",),
     "evaluation.comparison": ("Comparison", "compare"),
     "evaluation.report": ("Report", "evaluate"),
+    "models.reference": ("ImportedCheckpoint", "import_checkpoint"),
     "models.retriever": ("Retriever",),
     "search.encoder": ("SearchEncoder",),
     "search.index": ("Hit", "Index"),

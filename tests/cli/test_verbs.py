@@ -76,6 +76,9 @@ def test_import_tables(tmp_path, capsys):
     (tmp_path / "import.toml").write_text('[[clips]]\nfile = "clips.csv"\n[[captions]]\nfile = "captions.csv"\n')
     call("import", "tables", tmp_path, "-o", tmp_path / "dataset")
     assert "2 clips, 2 captions" in capsys.readouterr().out
+    assert main(["import", "tables", str(tmp_path), "-o", str(tmp_path / "dataset")]) == 2
+    assert "or say --replace to delete it" in capsys.readouterr().err
+    call("import", "tables", tmp_path, "-o", tmp_path / "dataset", "--replace")
 
 
 def test_train_prints_the_whole_recipe_and_trains_nothing(place, capsys):
@@ -106,6 +109,11 @@ def test_evaluate_prints_a_table_for_each_direction(place, capsys):
     assert "ours: video → text" in shown.out
     assert "German" in shown.out and "Czech" not in shown.out
     assert "ranked" in shown.err
+
+
+def test_evaluate_counts_absent_clips_as_missed(place, capsys):
+    call("evaluate", place / "student", f"{place / 'world'}:val", "--out-of", 4, QUIET)
+    assert "world val, 2 of 4 clips" in capsys.readouterr().out
 
 
 def test_evaluate_prints_json(place, capsys):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from polyreel.training.neighbours import max_margin, regression
 from polyreel.training.objectives import contrastive, distillation, pool_teachers
 
 
@@ -52,3 +53,16 @@ def test_distillation_per_teacher(golden):
             for sims in golden["student_sims"]
         ]
         assert_close(found, golden[name])
+
+
+@pytest.mark.parametrize("pooling", ["min", "max", "mean"])
+def test_regression_on_pooled_similarities(golden, pooling):
+    pooled = pool_teachers(torch.from_numpy(golden["teacher_sims"]), pooling)[0]
+    found = [regression(torch.from_numpy(sims), pooled) for sims in golden["student_sims"]]
+    assert_close(found, golden[f"smooth_l1_elementwise_{pooling}"])
+
+
+def test_max_margin(golden):
+    own = torch.arange(golden["student_sims"].shape[1])
+    found = [max_margin(torch.from_numpy(sims), own, 0.2) for sims in golden["student_sims"]]
+    assert_close(found, golden["max_margin_0.2"])

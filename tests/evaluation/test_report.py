@@ -8,6 +8,7 @@ from noisy_reader import NoisyReader
 from polyreel.errors import DataError
 from polyreel.evaluation.metrics import t2v_ranks, v2t_ranks
 from polyreel.evaluation.report import Report, evaluate
+from polyreel.evaluation.tables import one_system
 from polyreel.similarity import similarities
 
 
@@ -36,6 +37,38 @@ def test_a_report_says_what_was_asked(dataset, features, measure):
     assert (ground.asked["sw"].num_captions, ground.asked["sw"].num_clips) == (12, 12)
     assert ground.asked["de"].origins == {"machine-translated": 36}
     assert {"polyreel", "numpy", "python"} <= set(report.versions)
+
+
+def test_absent_clips_count_as_missed_in_recall_alone_and_are_kept_and_told(measure, tmp_path):
+    plain, strict = measure(), measure(num_clips=20)
+    strict.save(tmp_path / "report")
+    for report in (strict, Report.open(tmp_path / "report")):
+        for row in report.rows():
+            expected = plain.row(row.lang, row.metric, row.direction)
+            share = 18 / 20 if row.metric.startswith("R@") else 1.0
+            assert row.value == pytest.approx(share * expected.value)
+            assert row.interval == pytest.approx([share * end for end in expected.interval])
+    assert "toy test, 18 of 20 clips" in one_system(strict).title
+    assert "toy test, 18 clips" in one_system(plain).title
+    assert plain.ground.difference(strict.ground) == "0 absent clips counted as missed against 2"
+    with pytest.raises(DataError, match="has 18 clips, but 17 are said to be published; expected the number of all"):
+        measure(num_clips=17)
+
+
+def test_ties_counted_as_right_give_a_constant_matrix_all(dataset, features, measure, tmp_path):
+    class Constant:
+        def encode_text(self, texts):
+            return np.ones((len(texts), 2), np.float32)
+
+        encode_clips = encode_text
+
+    report = evaluate(Constant(), dataset, features=features, ties="optimistic")
+    report.save(tmp_path / "report")
+    for found in (report, Report.open(tmp_path / "report")):
+        assert {row.value for row in found.rows() if row.metric == "R@1"} == {100}
+        assert found.row("en", "R@1").chance == pytest.approx(100 / 18)
+        assert "ties counted as right" in one_system(found).note
+    assert measure().ground.difference(report.ground) == "ties by chance against optimistic"
 
 
 def test_a_language_without_captions_is_absent(measure):

@@ -55,7 +55,7 @@ def toy(tmp_path_factory):
     return Dataset.open(folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def recipe(toy):
     """Make a recipe over the toy data that trains in a fraction of a second."""
 

@@ -1,6 +1,7 @@
 """The loop learns, is repeatable, leaves usable runs, and refuses what does not fit."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from polyreel.errors import DataError, FingerprintError, RecipeError
 from polyreel.evaluation.report import evaluate
 from polyreel.models.retriever import Retriever
 from polyreel.storage import read_json
-from polyreel.training import loop
 from polyreel.training.loop import train
 from polyreel.training.recipes import load_recipe
 
@@ -99,15 +99,108 @@ def test_patience_ends_a_run(recipe, tmp_path):
     assert log(run)[-1]["step"] < 1000
 
 
-def test_all_languages_of_a_step_cost_one_pass_and_give_the_same_as_one_each(toy, recipe, tmp_path):
-    asked = recipe(text={"num_layers": 1})
-    training = loop.Training(asked, loop.gather_material(asked), loop.RunFolder(tmp_path))
-    batch = next(loop.sample_batches(training.table, 8, "independent", seed=1))
-    found = training._similarities(batch)
-    for lang, part in batch.by_lang.items():
-        texts_RD = training.model.embed_texts(training.table.tokens.select(part.rows_R))
-        clips_BD = training.model.embed_clips(training.video_CTD[batch.clips_B], training.mask_CT[batch.clips_B])
-        assert np.allclose(found[lang].student_RC.detach(), (texts_RD @ clips_BD.T).detach(), atol=1e-6)
+NEIGHBOURS = {
+    "regression_weight": 0.1,
+    "max_margin_weight": 0.1,
+    "partial_order_weight": 0.1,
+    "partials_by": "teachers",
+    "text_contrast_weight": 0.1,
+    "conditional_weight": 0.1,
+    "one_to_k_weight": 0.1,
+    "self_teaching_weight": 0.1,
+    "imitation_weight": 0.1,
+}
+
+
+@pytest.fixture(scope="session")
+def teachers(recipe, tmp_path_factory):
+    """Two English teachers, the second hardly trained."""
+    folder = tmp_path_factory.mktemp("teachers")
+    asked = [recipe(data={"langs": ["en"]}, schedule={"steps": steps}) for steps in (100, 2)]
+    return [str(train(one, folder / str(number))) for number, one in enumerate(asked)]
+
+
+def test_every_neighbours_term_trains_and_is_logged(toy, recipe, teachers, tmp_path):
+    asked = recipe(objective=NEIGHBOURS, teachers={"runs": teachers[:1]}, schedule={"steps": 100})
+    run = train(asked, tmp_path / "run")
+    parts = [row["parts"] for row in log(run) if "parts" in row]
+    terms = {key.removesuffix("_weight") for key in NEIGHBOURS if key != "partials_by"} | {"contrastive"}
+    assert {name.split("/")[0] for name in parts[0]} == terms
+    assert "self_teaching/en" not in parts[0]
+    report = evaluate(Retriever.load(run / "model"), toy, features=toy.features("noise"))
+    assert report.row("it", "R@1").value > 5 * report.row("it", "R@1").chance
+
+
+def test_the_own_english_teaches_a_language_that_has_no_contrastive_term(toy, recipe, tmp_path):
+    settings = {"contrastive_weight": 1, "self_teaching_weight": 1e6, "lang_weight": {"it": 1e-6}}
+    run = train(recipe(objective=settings, schedule={"steps": 150}), tmp_path / "run")
+    report = evaluate(Retriever.load(run / "model"), toy, features=toy.features("noise"))
+    assert report.row("it", "R@1").value > 5 * report.row("it", "R@1").chance
+
+
+def test_imitation_alone_is_pretraining_on_text(toy, recipe, teachers, tmp_path):
+    settings = {"contrastive_weight": 0, "imitation_weight": 1}
+    run = train(recipe(objective=settings, teachers={"runs": teachers[:1]}, schedule={"steps": 150}), tmp_path / "run")
+    student, teacher = Retriever.load(run / "model"), Retriever.load(Path(teachers[0]) / "model")
+    italian = student.encode_text(["un cane rosso", "un gatto blu", "un pesce nero"])
+    english = teacher.encode_text(["a red dog", "a blue cat", "a black fish"])
+    assert np.argmax(italian @ english.T, axis=1).tolist() == [0, 1, 2]
+    assert all("val" not in row for row in log(run)), "clips cannot say how good it is"
+
+    started = train(recipe(start=str(run), schedule={"steps": 1}), tmp_path / "started")
+    afresh = train(recipe(schedule={"steps": 1}), tmp_path / "afresh")
+    assert read_json(started / "run.json")["start_fingerprint"] == student.fingerprint
+    near, far = (Retriever.load(one / "model").encode_text(["un cane rosso"]) for one in (started, afresh))
+    assert (near @ italian[0]).item() > 0.95 > (far @ italian[0]).item()
+    with pytest.raises(RecipeError, match=r"differs from the run it starts with in text\.project"):
+        train(recipe(start=str(run), embed_dim=8), tmp_path / "narrower")
+    with pytest.raises(RecipeError, match="starts with in the pieces its texts are cut into"):
+        train(recipe(start=str(run), data={"captions_per_clip": {"en": 1}}), tmp_path / "fewer")
+    with pytest.raises(RecipeError, match="is no finished run: it has no model"):
+        train(recipe(start=str(tmp_path / "nobody")), tmp_path / "lost")
+
+
+def test_learnt_teacher_weights_prefer_the_better_teacher_and_resume_to_the_same_bytes(recipe, teachers, tmp_path):
+    asked = recipe(
+        objective={"distillation_weight": 1, "teacher_pooling": "learnt", "teacher_weights_learning_rate": 0.1},
+        teachers={"runs": teachers},
+    )
+    whole = train(asked, tmp_path / "whole")
+    good, bad = [row["teacher_weights"] for row in log(whole) if "loss" in row][-1]
+    assert good + bad == pytest.approx(1) and good > 0.7
+
+    def interrupt(done, total, doing):
+        if total == 30 and done == 17:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(asked, tmp_path / "cut", progress=interrupt)
+    resumed = train(asked, tmp_path / "cut", resume=True)
+    assert weights(resumed) == weights(whole)
+    assert log(resumed)[-2]["teacher_weights"] == log(whole)[-2]["teacher_weights"]
+
+
+def test_who_cannot_be_imitated_is_refused_before_anything_is_trained(recipe, teachers, tmp_path):
+    imitating = {"imitation_weight": 1}
+    with pytest.raises(RecipeError, match="embeddings have width 16 and embed_dim is 8"):
+        train(recipe(objective=imitating, teachers={"runs": teachers[:1]}, embed_dim=8), tmp_path / "run")
+    with pytest.raises(RecipeError, match=r"learn from its own 'en', but learns it; add it to data\.langs"):
+        train(recipe(objective={"self_teaching_weight": 1}, data={"langs": ["it"]}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_references_words_for_pooling_are_said(recipe, teachers, tmp_path):
+    said = []
+    asked = recipe(
+        objective={"distillation_weight": 1, "teacher_pooling": "min"},
+        teachers={"runs": teachers},
+        schedule={"steps": 1},
+        reference=True,
+    )
+    run = train(asked, tmp_path / "run", progress=lambda done, total, doing: said.append(doing))
+    assert "the reference calls it 'min': similarities are pooled the other way round" in said
+    assert Retriever.load(run / "model").settings.video.frame_sampling == "first"
+    assert load_recipe(run / "recipe.toml") == asked
 
 
 def test_data_without_a_validation_split_has_one_set_aside_aloud(toy, recipe, tmp_path):

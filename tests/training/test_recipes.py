@@ -3,6 +3,7 @@
 import pytest
 
 from polyreel.errors import RecipeError
+from polyreel.training.objective_settings import TERMS, ObjectiveSettings
 from polyreel.training.recipes import SHIPPED, Recipe, load_recipe
 
 SHIPPED_RECIPES = sorted(
@@ -60,7 +61,19 @@ def test_the_resolved_recipe_reads_back_as_itself(tmp_path):
             "should be 'min', 'max', 'mean'",
         ),
         ('[data]\ndataset="d"\nfeatures="f"\n[objective]\ndistillation_weight=0.5\n', "teachers.runs is empty"),
-        ('[data]\ndataset="d"\nfeatures="f"\n[objective]\ncontrastive_weight=0.0\n', "both 0"),
+        ('[data]\ndataset="d"\nfeatures="f"\n[objective]\ncontrastive_weight=0.0\n', "weights of all terms"),
+        (
+            '[data]\ndataset="d"\nfeatures="f"\n[objective]\npartial_order_weight=1.0\npartials_by="teachers"\n',
+            "teachers.runs is empty but objective.partials_by asks teachers",
+        ),
+        (
+            '[data]\ndataset="d"\nfeatures="f"\n[objective]\nimitation_weight=1.0\n[teachers]\nruns=["a", "b"]\n',
+            "can be imitated of one teacher, but teachers.runs names 2",
+        ),
+        (
+            '[data]\ndataset="d"\nfeatures="f"\n[objective]\npartial_margin=0.1\n',
+            "expected partial_margin < negative_margin",
+        ),
         ("[data\n", "not valid TOML"),
     ],
 )
@@ -98,3 +111,43 @@ def test_settings_without_effect_are_named_and_change_no_fingerprint(recipe):
     assert idle.fingerprint == plain.fingerprint
     assert recipe(seed=2).fingerprint != plain.fingerprint
     assert recipe(data={"captions_per_clip": {"it": 1}}).fingerprint != plain.fingerprint
+
+
+def test_a_term_makes_its_own_settings_count_and_no_others(recipe):
+    chosen = {"margin": 0.1, "num_partials": 2, "distillation_temperature": 0.7, "regression_of": "softmax"}
+    assert recipe(objective=chosen).idle_settings() == sorted(f"objective.{key}" for key in chosen)
+    margin = recipe(objective={**chosen, "max_margin_weight": 1})
+    assert "objective.margin" not in margin.idle_settings() and "objective.num_partials" in margin.idle_settings()
+    softmax = recipe(objective={**chosen, "regression_weight": 1}, teachers={"runs": ["a"]})
+    assert softmax.idle_settings() == ["objective.margin", "objective.num_partials"]
+
+
+def test_every_term_has_a_weight_facts_and_a_function():
+    from polyreel.training.terms import FUNCTIONS
+
+    weights = {key.removesuffix("_weight") for key in ObjectiveSettings.model_fields if key.endswith("_weight")}
+    assert weights - {"lang"} == set(TERMS) == set(FUNCTIONS)
+    assert {key for facts in TERMS.values() for key in facts.reads} <= set(ObjectiveSettings.model_fields)
+
+
+def test_reference_is_its_settings_written_out(recipe):
+    taught = {"distillation_weight": 0.5, "contrastive_weight": 0.5}
+    asked = recipe(objective={**taught, "teacher_pooling": "min"}, teachers={"runs": ["a", "b"]}, reference=True)
+    written_out = recipe(
+        objective={**taught, "teacher_pooling": "max", "counts_english_twice": True},
+        teachers={"runs": ["a", "b"]},
+        video={"frame_sampling": "first"},
+    )
+    assert asked.expanded() == written_out
+    assert asked.fingerprint == written_out.fingerprint
+    assert asked.idle_settings() == []
+    assert recipe(objective={**taught, "teacher_pooling": "mean"}, reference=True).expanded().objective == (
+        recipe(objective={**taught, "teacher_pooling": "mean", "counts_english_twice": True}).objective
+    )
+
+
+def test_the_published_number_of_clips_counts_under_reference_alone(recipe):
+    assert recipe(data={"num_test_clips": 1000}).idle_settings() == ["data.num_test_clips"]
+    assert recipe(data={"num_test_clips": 1000}).fingerprint == recipe().fingerprint
+    assert recipe(data={"num_test_clips": 1000}, reference=True).idle_settings() == []
+    assert recipe(data={"num_test_clips": 1000}, reference=True).fingerprint != recipe(reference=True).fingerprint

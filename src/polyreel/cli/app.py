@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Exit, Option, Typer
 
 from polyreel import __version__
-from polyreel.cli import data, evaluation, published, search, training
+from polyreel.cli import data, evaluation, official, published, search, training
 
 app = Typer(
     name="polyreel",
@@ -40,6 +40,8 @@ importers.command("tables")(data.import_tables)
 importers.command("msrvtt")(published.msrvtt)
 importers.command("vatex")(published.vatex)
 importers.command("youcook2")(published.youcook2)
+importers.command("reference")(official.import_reference)
+importers.command("checkpoint")(official.import_checkpoint)
 app.command("fetch")(published.fetch)
 app.command("describe")(data.describe)
 app.command("extract")(data.extract)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from polyreel.cli.options import AsJson, DatasetFolder, Quiet, Threads, print_json, use_threads
+from polyreel.cli.options import AsJson, DatasetFolder, Quiet, Replace, Threads, print_json, use_threads
 from polyreel.cli.progress import shown
 
 
@@ -54,6 +54,7 @@ def import_tables(
         str | None,
         Option("--layout", metavar="FILE", help="A TOML file or a shipped layout; SOURCE/import.toml unless said."),
     ] = None,
+    replace: Replace = False,
     quiet: Quiet = False,
 ) -> None:
     """Import your own tables: CSV, TSV, JSON lines or Parquet, with or without features.
@@ -65,7 +66,7 @@ def import_tables(
     from polyreel import import_tables
 
     with shown(quiet) as progress:
-        dataset = import_tables(source, output, layout=layout, progress=progress)
+        dataset = import_tables(source, output, layout=layout, replace=replace, progress=progress)
     for warning in dataset.recorded_warnings:
         print(f"warning: {warning}")
     print(f"{output}: {dataset.clips.num_rows} clips, {dataset.captions.num_rows} captions")

@@ -1,24 +1,34 @@
 """Verbs that measure: evaluate, compare."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from typer import Argument, Option
 
 from polyreel.cli.options import AsJson, Quiet, Split, Threads, open_model, print_json, seed_of, split_of, use_threads
 from polyreel.cli.progress import shown
 
+Output = Annotated[
+    Path | None, Option("--output", "-o", metavar="REPORT", help="Folder to keep the rank of every query in.")
+]
+OutOf = Annotated[
+    int | None, Option("--out-of", metavar="N", min=1, help="Clips as published; absent ones are misses in R@k.")
+]
+TiesOption = Annotated[
+    Literal["chance", "optimistic"], Option("--ties", help="Tied candidates in random order, or the right one first.")
+]
+
 
 def evaluate(
     run: Annotated[Path, Argument(metavar="RUN", help="A run, or a model folder.", show_default=False)],
     dataset: Split,
-    output: Annotated[
-        Path | None, Option("--output", "-o", metavar="REPORT", help="Folder to keep the rank of every query in.")
-    ] = None,
+    output: Output = None,
     langs: Annotated[
         list[str] | None, Option("--lang", metavar="CODE", help="Ask in this language only; may be repeated.")
     ] = None,
     name: Annotated[str, Option("--name", help="What tables call it; the folder's name unless said.")] = "",
+    num_clips: OutOf = None,
+    ties: TiesOption = "chance",
     threads: Threads = 1,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -45,6 +55,8 @@ def evaluate(
             langs=langs,
             name=name or run.name,
             seed=seed_of(run),
+            num_clips=num_clips,
+            ties=ties,
             progress=progress,
         )
     if output is not None:

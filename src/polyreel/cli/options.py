@@ -22,6 +22,7 @@ Threads = Annotated[
     Option("--threads", metavar="N", min=1, envvar="OMP_NUM_THREADS", help="Processor threads; one is often fastest."),
 ]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Show no progress.")]
+Replace = Annotated[bool, Option("--replace", help="Delete a dataset that is already there.")]
 AsJson = Annotated[bool, Option("--json", help="Print JSON for programs.")]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, BadParameter, Option
 
-from polyreel.cli.options import Quiet
+from polyreel.cli.options import Quiet, Replace
 from polyreel.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ FeatureFlags = Annotated[
     list[str] | None,
     Option("--features", metavar="NAME=FILE[:IDS]", help="Add features: an array and its ids, an .npz, a folder."),
 ]
-Replace = Annotated[bool, Option("--replace", help="Delete a dataset that is already there.")]
 
 
 def msrvtt(
@@ -58,13 +57,13 @@ def msrvtt(
             output,
             train_list=train_list,
             test_list=test_list,
-            translations={lang: Path(file) for lang, file in _pairs(translation, "LANG=FILE")},
+            translations={lang: Path(file) for lang, file in pairs(translation, "LANG=FILE")},
             videos=videos,
             features=_features(features),
             replace=replace,
             progress=progress,
         )
-    _report(output, dataset)
+    report(output, dataset)
 
 
 def vatex(
@@ -85,7 +84,7 @@ def vatex(
         dataset = import_vatex(
             source, output, videos=videos, features=_features(features), replace=replace, progress=progress
         )
-    _report(output, dataset)
+    report(output, dataset)
 
 
 def youcook2(
@@ -106,7 +105,7 @@ def youcook2(
         dataset = import_youcook2(
             source, output, videos=videos, features=_features(features), replace=replace, progress=progress
         )
-    _report(output, dataset)
+    report(output, dataset)
 
 
 def fetch(
@@ -131,26 +130,27 @@ def _features(flags: Sequence[str] | None) -> "Features":
     from polyreel.data.importers.layout import FeatureLayout
 
     layouts = {}
-    for name, files in _pairs(flags, "NAME=FILE[:IDS]"):
+    for name, files in pairs(flags, "NAME=FILE[:IDS]"):
         file, colon, ids = files.partition(":")
         layouts[name] = FeatureLayout(file=file, ids=ids if colon else None)
     return layouts
 
 
-def _pairs(flags: Sequence[str] | None, form: str) -> list[tuple[str, str]]:
+def pairs(flags: Sequence[str] | None, form: str) -> list[tuple[str, str]]:
     """Read flags NAME=VALUE, each name once."""
-    pairs: dict[str, str] = {}
+    found: dict[str, str] = {}
     for flag in flags or ():
         name, equals, value = flag.partition("=")
         if not (name and equals and value):
             raise BadParameter(f"{flag!r} is not of the form {form}")
-        if name in pairs:
-            raise BadParameter(f"{name!r} is said twice: {pairs[name]}, {value}; say it once")
-        pairs[name] = value
-    return list(pairs.items())
+        if name in found:
+            raise BadParameter(f"{name!r} is said twice: {found[name]}, {value}; say it once")
+        found[name] = value
+    return list(found.items())
 
 
-def _report(output: Path, dataset: "Dataset") -> None:
+def report(output: Path, dataset: "Dataset") -> None:
+    """Print what was odd about imported data, and how much of it there is."""
     for warning in dataset.recorded_warnings:
         print(f"warning: {warning}")
     print(f"{output}: {dataset.clips.num_rows} clips, {dataset.captions.num_rows} captions")

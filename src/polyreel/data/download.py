@@ -108,6 +108,7 @@ def _answer(url: str, part: Path, known: _Part) -> Iterator[HTTPResponse]:
             yield response
     except HTTPError as error:
         if error.code == _RANGE_REFUSED:
+            error.close()
             part.unlink(missing_ok=True)
             raise OSError("the file has become shorter than the part that is here; it begins anew") from None
         raise

@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from polyreel.settings import Settings
-from polyreel.storage import Json
+from polyreel.storage import Json, fingerprint
 
 
 class Sampling(Settings):
@@ -38,6 +38,12 @@ class FeatureSettings(Settings):
     dim: int = Field(ge=1, description="width D of a row")
     source: str | None = Field(default=None, description="what `open_extractor` takes to open it again")
     sampling: Sampling | None = Field(default=None, description="which frames of a clip it saw")
+
+    @classmethod
+    def imported(cls, extractor: str, dim: int) -> Self:
+        """Describe features that came as numbers, of which no more is known than a name and a width."""
+        mark = fingerprint("imported features", extractor, dim)
+        return cls(extractor=extractor, extractor_fingerprint=mark, dim=dim)
 
     def facts(self) -> dict[str, Json]:
         """Return by name what decides the numbers: everything but where the extractor lies."""

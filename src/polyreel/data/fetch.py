@@ -7,7 +7,7 @@ paths and links that leave the folder, and devices.
 
 import tarfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from gzip import BadGzipFile
 from hashlib import sha256
@@ -27,7 +27,7 @@ class Archive:
 
     Attributes:
         folder: name of the folder it is unpacked into.
-        url: where it is; a tar file, compressed or not.
+        url: where it is; a `.tar.gz` file.
     """
 
     folder: str
@@ -78,27 +78,30 @@ def fetch_archives(archives: Sequence[Archive], output: Path, *, progress: Progr
             if target.is_dir():
                 continue  # unpacked whole, and the archive deleted to save space
             download(archive.url, file, progress=progress)
-        _compare(archive.url, file, progress)
+        found = _checksum(file, progress)
+        sums = _checksums(output)
+        _compare(archive.url, found, sums, file)
         if not target.is_dir():
             _unpack(file, target, progress)
+        if archive.url not in sums:  # kept only now, so that a page of excuses instead of an archive is not believed
+            write_json(output / CHECKSUMS, {**sums, archive.url: found})
     return output
 
 
-def _compare(url: str, file: Path, progress: Progress) -> None:
-    """Compare a file with the checksum of its address, or keep its checksum if it is the first.
+def _checksums(folder: Path) -> dict[str, Json]:
+    return read_json(folder / CHECKSUMS) if (folder / CHECKSUMS).is_file() else {}
+
+
+def _compare(url: str, found: str, sums: Mapping[str, Json], file: Path) -> None:
+    """Compare a file's checksum with the one of its address, if that is known.
 
     Raises:
         DataError: they differ.
     """
-    record = file.parent / CHECKSUMS
-    sums: dict[str, Json] = read_json(record) if record.is_file() else {}
-    found = _checksum(file, progress)
-    if url not in sums:
-        write_json(record, {**sums, url: found})
-    elif sums[url] != found:
+    if sums.get(url, found) != found:
         raise DataError(
-            f"{file} is not what {url} gave at first: its SHA-256 is {found}, in {record} it is {sums[url]}; delete "
-            "the file to download it again, or, if you trust the new content, its line there and what was unpacked"
+            f"{file} is not what {url} gave at first: its SHA-256 is {found}, in {CHECKSUMS} beside it {sums[url]}; "
+            "delete the file to download it again, or, to trust the new content, its line there and what was unpacked"
         )
 
 
@@ -122,7 +125,7 @@ def _unpack(file: Path, target: Path, progress: Progress) -> None:
     with write_aside(target) as aside, file.open("rb") as stream:
         aside.mkdir()
         try:
-            with tarfile.open(fileobj=stream) as archive:
+            with tarfile.open(fileobj=stream, mode="r:gz") as archive:
                 for member in archive:
                     archive.extract(member, aside, filter="data")
                     progress(round(stream.tell() / MEGABYTE, 1), total, f"MB of {file.name} unpacked")

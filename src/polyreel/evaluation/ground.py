@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
+from polyreel.errors import DataError
+from polyreel.evaluation.metrics import Ties
 from polyreel.storage import fingerprint
 
 
@@ -39,6 +41,8 @@ class Ground:
         extractor: what made their features.
         features_fingerprint: digest of the features.
         asked: what was asked, by language; a language without captions is absent.
+        ties: how candidates that score the same are ordered.
+        num_absent_clips: further clips of the split as published, which are not there and count as missed in recall.
     """
 
     dataset: str
@@ -49,6 +53,13 @@ class Ground:
     extractor: str
     features_fingerprint: str
     asked: Mapping[str, Asked]
+    ties: Ties = "chance"
+    num_absent_clips: int = 0
+
+    @property
+    def present(self) -> float:
+        """Share of the split's clips that are there."""
+        return self.num_clips / (self.num_clips + self.num_absent_clips)
 
     def difference(self, other: "Ground") -> str | None:
         """Say in what the clips or queries differ from another ground's; None where they are the same.
@@ -59,6 +70,10 @@ class Ground:
             return f"split {self.split!r} against {other.split!r}"
         if self.clips_fingerprint != other.clips_fingerprint:
             return f"other clips, {self.num_clips} against {other.num_clips}"
+        if self.ties != other.ties:
+            return f"ties by {self.ties} against {other.ties}"
+        if self.num_absent_clips != other.num_absent_clips:
+            return f"{self.num_absent_clips} absent clips counted as missed against {other.num_absent_clips}"
         if list(self.asked) != list(other.asked):
             return f"languages {', '.join(self.asked)} against {', '.join(other.asked)}"
         for lang, ours in self.asked.items():
@@ -68,9 +83,20 @@ class Ground:
         return None
 
 
-def survey(dataset: Dataset, split: str, langs: Sequence[str], features: FeatureStore) -> Ground:
-    """Describe the captions of a split in some languages, and the features its clips are ranked by."""
+def survey(
+    dataset: Dataset, split: str, langs: Sequence[str], features: FeatureStore, num_clips: int | None = None
+) -> Ground:
+    """Describe the captions of a split in some languages, and the features its clips are ranked by.
+
+    Raises:
+        DataError: the split has more clips than it is said to have as published.
+    """
     data = dataset.split(split)
+    if num_clips is not None and num_clips < len(data.clip_ids):
+        raise DataError(
+            f"split {split!r} of {dataset.name!r} has {len(data.clip_ids)} clips, but {num_clips} are said to be "
+            "published; expected the number of all, absent ones among them"
+        )
     return Ground(
         dataset=dataset.name,
         dataset_fingerprint=dataset.fingerprint,
@@ -80,6 +106,7 @@ def survey(dataset: Dataset, split: str, langs: Sequence[str], features: Feature
         extractor=features.extractor,
         features_fingerprint=features.fingerprint,
         asked={lang: _asked(data.in_langs([lang])) for lang in langs},
+        num_absent_clips=0 if num_clips is None else num_clips - len(data.clip_ids),
     )
 
 

@@ -18,6 +18,7 @@ from polyreel.errors import DataError
 
 Direction = Literal["t2v", "v2t"]
 Metric = Literal["R@1", "R@5", "R@10", "MedR", "MnR"]
+Ties = Literal["chance", "optimistic"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 METRICS: tuple[Metric, ...] = get_args(Metric)
 
@@ -44,6 +45,7 @@ class Ranks:
         num_tied_right: right candidates that score the same as it, itself included: 1 or more.
         num_right: right candidates in all, `[Q]`.
         num_candidates: what each query is ranked against.
+        present: share of the split's clips that are there; recall counts queries for the absent ones as missed.
     """
 
     query_ids: Ids
@@ -54,6 +56,7 @@ class Ranks:
     num_tied_right: Counts
     num_right: Counts
     num_candidates: int
+    present: float = 1.0
 
     def __len__(self) -> int:
         return len(self.query_ids)
@@ -87,7 +90,14 @@ class Ranks:
 
     def of_queries(self, metric: Metric) -> Floats:
         """Return what each query adds to a metric: recall in percent for R@k, its mean rank for MedR and MnR."""
-        return self.mean_rank() if metric in ("MedR", "MnR") else 100 * self.recall(int(metric[2:]))
+        return self.mean_rank() if metric in ("MedR", "MnR") else 100 * self.present * self.recall(int(metric[2:]))
+
+    def optimistic(self) -> "Ranks":
+        """Return the ranks with every right candidate before those that score the same: a constant matrix scores 100 %.
+
+        The reference implementation's way, for holding numbers against its own.
+        """
+        return replace(self, num_tied_wrong=np.zeros_like(self.num_tied_wrong))
 
     def by_chance(self) -> "Ranks":
         """Return the ranks that equal similarities everywhere would give: what guessing scores."""

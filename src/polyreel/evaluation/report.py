@@ -23,7 +23,7 @@ from polyreel.data.features import FeatureStore
 from polyreel.errors import DataError
 from polyreel.evaluation.estimates import Estimate, Figure, estimate_all
 from polyreel.evaluation.ground import Ground, survey
-from polyreel.evaluation.metrics import Direction, Ranks, stack_seeds, t2v_ranks, v2t_ranks
+from polyreel.evaluation.metrics import Direction, Ranks, Ties, stack_seeds, t2v_ranks, v2t_ranks
 from polyreel.evaluation.rank_table import ranks_from_table, ranks_to_table
 from polyreel.evaluation.uncertainty import LEVEL, NUM_RESAMPLES, resample_sources
 from polyreel.progress import Progress, silent
@@ -175,7 +175,7 @@ class Report:
             models=header.models,
             versions=header.versions,
             ground=header.ground,
-            ranks=ranks_from_table(pq.read_table(folder / "ranks.parquet"), header.seeds),
+            ranks=_counted_over(header.ground, ranks_from_table(pq.read_table(folder / "ranks.parquet"), header.seeds)),
         )
 
 
@@ -212,6 +212,8 @@ def evaluate(
     langs: Sequence[str] | None = None,
     name: str = "model",
     seed: int = 0,
+    num_clips: int | None = None,
+    ties: Ties = "chance",
     progress: Progress = silent,
 ) -> Report:
     """Rank a split's clips for every caption, and the captions of each language for every clip.
@@ -224,10 +226,15 @@ def evaluate(
         langs: languages to ask in; all by default. One without captions in the split is absent from the report.
         name: what tables call the system.
         seed: the seed the model was trained with.
+        num_clips: clips of the split as published; absent ones count as missed in R@k (the reference's "968 of 1000"),
+            while MedR and MnR are of those there. None: what is not there does not count.
+        ties: "chance": candidates that score the same stand in random order; "optimistic": the right one first, as in
+            the reference.
         progress: told after every language.
 
     Raises:
-        DataError: no captions to ask, a clip without features, or a similarity that is NaN or infinite.
+        DataError: no captions to ask, a clip without features, a similarity that is NaN or infinite, or more clips
+            than `num_clips`.
         FingerprintError: the model was made for another extractor's features.
     """
     data = dataset.split(split)
@@ -239,6 +246,7 @@ def evaluate(
         )
     if isinstance(model, Fingerprinted):
         model.check_features(features)
+    ground = replace(survey(dataset, split, asked, features, num_clips), ties=ties)
     clips_CD = model.encode_clips([features[clip_id] for clip_id in data.clip_ids])
     ranks: dict[tuple[str, Direction], Ranks] = {}
     for done, lang in enumerate(asked):
@@ -250,9 +258,16 @@ def evaluate(
         seeds=(seed,),
         models=(model.fingerprint if isinstance(model, Fingerprinted) else "",),
         versions=_versions(),
-        ground=survey(dataset, split, asked, features),
-        ranks=ranks,
+        ground=ground,
+        ranks=_counted_over(ground, ranks),
     )
+
+
+def _counted_over(ground: Ground, ranks: Mapping[tuple[str, Direction], Ranks]) -> dict[tuple[str, Direction], Ranks]:
+    counted = {key: replace(of_queries, present=ground.present) for key, of_queries in ranks.items()}
+    if ground.ties == "optimistic":
+        return {key: of_queries.optimistic() for key, of_queries in counted.items()}
+    return counted
 
 
 def _ranks_in(

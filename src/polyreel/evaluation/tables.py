@@ -107,7 +107,9 @@ def lang_name(lang: str) -> str:
 
 def measured_on(report: Report) -> str:
     """Return in a few words what a report was measured on: `msrvtt1k test, 150 clips`."""
-    return f"{report.ground.dataset} {report.ground.split}, {report.ground.num_clips:,} clips"
+    ground = report.ground
+    published = f" of {ground.num_clips + ground.num_absent_clips:,}" if ground.num_absent_clips else ""
+    return f"{ground.dataset} {ground.split}, {ground.num_clips:,}{published} clips"
 
 
 def cell(row: Estimate) -> str:
@@ -169,6 +171,8 @@ def _note(reports: Sequence[Report], direction: Direction) -> str:
         f"[95 % interval, {len(reports[0].sources):,} source videos resampled]",
         f"queries averaged over {seeds} seeds" if seeds > 1 else "one seed",
     ]
+    if reports[0].ground.ties == "optimistic":
+        parts.append("ties counted as right")
     if len(reports) == 1 and direction == "t2v" and has_variance(reports[0]):
         parts.append(f"mean rank variance over languages {cell(reports[0].row(MEAN_LANG, 'MRV'))}")
     return "; ".join(parts)

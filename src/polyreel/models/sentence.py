@@ -3,6 +3,9 @@
 Their first module decides: a `StaticEmbedding` is the mean of pieces that `subword` has already; a `Transformer` is a
 Hugging Face encoder, and the modules after it are its published sentence head, kept for `pooling = "own"`.
 
+A model may want a prompt before each text. Here every text is asked for clips, a caption in training as much as a query
+after, so all get the prompt for queries, with either pooling; what a prompt for passages is for are the clips.
+
 Shapes: `B` batch, `T` tokens, `D` dims.
 """
 
@@ -16,12 +19,14 @@ from sentence_transformers.sentence_transformer import modules
 from torch import Tensor, nn
 
 from polyreel.errors import RecipeError
-from polyreel.models.huggingface import HuggingFaceBackbone, drop_pooler, quietly
+from polyreel.models.huggingface import HuggingFaceBackbone, as_published, drop_pooler, quietly
 from polyreel.models.pieces import PieceTable
 from polyreel.models.settings import TextSettings
 from polyreel.models.subword import SubwordBackbone
 
 _HEAD_MODULES = (modules.Dense, modules.Dropout, modules.LayerNorm, modules.Normalize, modules.Pooling)
+# Prompts that a model's card asks for and none of its files names, by the last part of its name.
+_PROMPTS_OF_CARDS = {f"multilingual-e5-{size}": "query: " for size in ("small", "base", "large")}
 
 
 class SentenceHead(nn.Module):
@@ -65,10 +70,12 @@ def load_sentence_model(
 
     Raises:
         OSError: the folder lacks something, or the hub does not have the model or cannot be reached.
-        RecipeError: it consists of modules polyreel does not know.
+        RecipeError: it consists of modules polyreel does not know, pools in a way that it does not, or has no
+            tokenizer that goes with it.
     """
     with quietly():
-        first, *rest = SentenceTransformer(name, device="cpu")
+        pipeline = SentenceTransformer(name, device="cpu")
+    first, *rest = pipeline
     head = rest if settings.pooling == "own" else []
     is_known = all(isinstance(part, _HEAD_MODULES) for part in head)
     if isinstance(first, modules.StaticEmbedding) and not head:
@@ -76,7 +83,13 @@ def load_sentence_model(
     if isinstance(first, modules.Transformer) and is_known:
         drop_pooler(first.auto_model)
         own = SentenceHead(head, first.auto_model.config.hidden_size) if head else None
-        return HuggingFaceBackbone(first.auto_model, first.tokenizer, settings, own)
+        prompt = _prompt(pipeline, name)
+        if prompt and any(isinstance(part, modules.Pooling) and not part.include_prompt for part in head):
+            raise RecipeError(
+                f"text.backbone {name!r} leaves its prompt {prompt!r} out of the pooling, which polyreel does not; "
+                'use text.pooling = "mean"'
+            )
+        return HuggingFaceBackbone(first.auto_model, as_published(first.tokenizer), settings, own, prompt)
     found = ", ".join(type(part).__name__ for part in (first, *rest))
     allowed = ", ".join(kind.__name__ for kind in _HEAD_MODULES)
     raise RecipeError(
@@ -98,6 +111,12 @@ def _mean_of_pieces(
     if training_texts and not settings.is_frozen:
         backbone.table = PieceTable(vectors_PD, torch.from_numpy(np.unique(backbone.tokenize(training_texts).ids)))
     return backbone
+
+
+def _prompt(pipeline: SentenceTransformer, name: str) -> str:
+    """Return what stands before a query: as the model's files say, or its card."""
+    named: str = pipeline.prompts.get("query") or pipeline.prompts.get(pipeline.default_prompt_name) or ""
+    return named or _PROMPTS_OF_CARDS.get(Path(name).name, "")
 
 
 def _number(place: Path) -> int:

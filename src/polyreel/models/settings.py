@@ -30,6 +30,11 @@ class TextSettings(Settings):
         description='"mean": masked mean of the last hidden state; "own": the published sentence head, which is what '
         "follows the encoder in a sentence-transformers model, and otherwise its pooler or its first token",
     )
+    pooling_mask: str | None = Field(
+        default=None,
+        description="for imported teachers of the reference implementation alone: folder or hub name of the tokenizer "
+        "under whose mask the hidden states of the words without punctuation are averaged; None: the backbone's own",
+    )
     max_tokens: Positive = Field(default=40, description="tokens beyond this many are dropped, special ones included")
     layer_norm: bool = Field(default=True, description="LayerNorm (eps 1e-6) between backbone and projection")
     gate: bool = Field(default=True, description="gated projection; false is one plain linear map")

@@ -5,7 +5,9 @@ what follows it is the same for all, so that results of two backbones compare th
 methods and the attribute `dim` that those in `Backbone` have, and a line in `build_backbone` and `open_backbone`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeAlias
 
@@ -19,8 +21,9 @@ from polyreel.models.tokens import Tokens
 
 if TYPE_CHECKING:
     from polyreel.models.huggingface import HuggingFaceBackbone
+    from polyreel.models.reference_pooling import ForeignMaskBackbone
 
-Backbone: TypeAlias = "SubwordBackbone | HuggingFaceBackbone"
+Backbone: TypeAlias = "SubwordBackbone | HuggingFaceBackbone | ForeignMaskBackbone"
 
 
 class TextTower(nn.Module):
@@ -71,6 +74,11 @@ def build_backbone(settings: TextSettings, training_texts: Sequence[str]) -> Bac
         RecipeError: the name is neither a folder that holds a model nor one that the hub gives.
         MissingExtraError: a pretrained backbone is asked for without transformers or sentence-transformers.
     """
+    if settings.pooling_mask is not None:
+        raise RecipeError(
+            f"text.pooling_mask is {settings.pooling_mask!r}, which is for teachers that the reference implementation "
+            "trained with it; leave it out, or import such a teacher with `polyreel import checkpoint`"
+        )
     if settings.backbone == "subword":
         return build_subword(settings, training_texts)
     try:
@@ -78,8 +86,14 @@ def build_backbone(settings: TextSettings, training_texts: Sequence[str]) -> Bac
             return _load_pretrained(settings, training_texts)
     except PolyreelError:
         raise
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except (ImportError, OSError, ValueError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        if find_spec("sentencepiece") is None and re.search("sentencepiece|tiktoken", str(error), re.IGNORECASE):
+            raise RecipeError(
+                f"text.backbone {settings.backbone!r} has its tokenizer as a SentencePiece model alone, and no "
+                "tokenizer.json; install what reads it: pip install sentencepiece; a model trained from it is saved "
+                "with tokenizer.json and needs it no more"
+            ) from error
         raise RecipeError(
             f'text.backbone {settings.backbone!r} cannot be loaded ({reason}); expected "subword", a folder with a '
             "Hugging Face or sentence-transformers model, or such a model's name on the hub; where the hub cannot be "
@@ -97,6 +111,10 @@ def open_backbone(settings: TextSettings, folder: Path, shapes: Mapping[str, Seq
     """
     if (folder / TOKENIZER_FILE).is_file():
         return open_subword(settings, folder, shapes)
+    if settings.pooling_mask is not None:
+        from polyreel.models.reference_pooling import open_foreign_mask
+
+        return open_foreign_mask(settings, folder, shapes)
     from polyreel.models.huggingface import open_encoder
 
     return open_encoder(settings, folder, shapes)

@@ -90,10 +90,8 @@ def open_checkpoint(path: Path | str) -> Iterator[object]:
             f"{path} is no zip, as torch.save writes since torch 1.6; load an older file where you trust it, "
             "and save it anew with torch.save"
         )
-    try:
+    with naming(path, "checkpoint"):
         archive = ZipFile(path)
-    except BadZipFile as error:
-        raise DataError(f"{path} is no checkpoint, or was cut short or altered ({error}); fetch it again") from None
     with archive:
         with naming(path, "checkpoint"):
             content = _read(archive)

@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+from zipfile import BadZipFile
 
 from polyreel.errors import DataError
 from polyreel.safe_pickle.values import Allowed, Name, Placeholder, Unfinished, checked_keys
 
 HIGHEST_PROTOCOL = 5
+_UNREADABLE = (
+    ValueError, TypeError, LookupError, OverflowError, MemoryError, RecursionError, OSError, BadZipFile,
+)  # fmt: skip
 
 
 def run(stream: IO[bytes], allowed: Allowed) -> object:
@@ -46,7 +50,7 @@ def naming(path: Path, kind: str) -> Iterator[None]:
         yield
     except DataError as error:
         raise DataError(f"{path} {error}") from None
-    except (ValueError, TypeError, LookupError, OverflowError, MemoryError) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{path} is no {kind}, or was cut short or altered ({error}); fetch it again") from None
 
 

@@ -46,7 +46,7 @@ def read_data(path: Path | str) -> object:
 def _dtype(code: object, align: object = False, copy: object = False) -> Unfinished:
     """Stand for a number type, whose byte order comes later; `align` and `copy` say nothing for plain ones."""
     if not isinstance(code, str) or not _PLAIN_TYPE.fullmatch(code):
-        raise DataError(f"has an array of type {code!r}; expected numbers or texts of fixed width; do not trust it")
+        raise DataError(f"has an array of type {code!r:.40}; expected numbers or texts of fixed width; do not trust it")
     return Unfinished(lambda state: _with_byte_order(np.dtype(code), state))
 
 

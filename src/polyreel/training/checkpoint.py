@@ -1,7 +1,7 @@
 """The state of a run between two steps, as one safetensors file.
 
 Batches and learning rates are functions of seed and step, so the state is small: weights, the best weights so far, the
-optimizer's moments, torch's random state, and a few counts in the file's header.
+teachers' weights if they are learnt, the optimizer's moments, torch's random state, and a few counts in the header.
 """
 
 import json
@@ -37,10 +37,17 @@ class Standing:
 
 
 def save_checkpoint(
-    path: Path, standing: Standing, model: Retriever, best: dict[str, Tensor], optimizer: torch.optim.Optimizer
+    path: Path,
+    standing: Standing,
+    model: Retriever,
+    best: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    teacher_logits_K: Tensor | None = None,
 ) -> None:
     """Write the state, aside and renamed."""
     tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+    if teacher_logits_K is not None:
+        tensors["teacher_logits"] = teacher_logits_K
     tensors |= {f"best/{name}": tensor for name, tensor in best.items()}
     for number, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{number}/{name}": torch.as_tensor(value) for name, value in moments.items()}
@@ -54,13 +61,15 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, model: Retriever, optimizer: torch.optim.Optimizer
+    path: Path, model: Retriever, optimizer: torch.optim.Optimizer, teacher_logits_K: Tensor | None = None
 ) -> tuple[Standing, dict[str, Tensor]]:
-    """Put the state back into model and optimizer; return the standing and the best weights."""
+    """Put the state back into model, optimizer and teachers' weights; return the standing and the best weights."""
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}
         standing = Standing(**json.loads(file.metadata()["standing"]))
     model.load_state_dict(_below(tensors, "model/"))
+    if teacher_logits_K is not None:
+        teacher_logits_K.data.copy_(tensors["teacher_logits"])
     moments: dict[int, dict[str, Tensor]] = {}
     for name, tensor in _below(tensors, "optimizer/").items():
         number, moment = name.split("/")

@@ -258,7 +258,12 @@ def _end_with_parent() -> None:
     """Let a worker end when the experiment was killed, instead of waiting for work for ever."""
     parent = parent_process()
     assert parent is not None
-    Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
 
 
 def train_and_report(run: PlannedRun, settings: ExperimentSettings) -> str:
@@ -283,6 +288,7 @@ def train_and_report(run: PlannedRun, settings: ExperimentSettings) -> str:
                 name=run.system,
                 seed=run.recipe.seed,
                 features=dataset.features(run.recipe.data.features),
+                num_clips=run.recipe.data.num_test_clips if run.recipe.reference else None,
             ).save(folder)
     except PolyreelError as error:
         return str(error)

@@ -8,21 +8,21 @@ the weights. The kept model is the one that validated best; the test split is ne
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from polyreel.errors import RecipeError
 from polyreel.models.retriever import Retriever
 from polyreel.progress import Progress, silent
 from polyreel.storage import Json
-from polyreel.training.batches import LangRows, ParallelBatch, sample_batches, steps_per_epoch, tabulate
+from polyreel.training.batches import ParallelBatch, sample_batches, steps_per_epoch, tabulate
 from polyreel.training.checkpoint import Standing, load_checkpoint, save_checkpoint
 from polyreel.training.material import Material, gather_material
-from polyreel.training.objectives import LangSims, Loss, objective
 from polyreel.training.optimization import clip_gradients, make_optimizer, rate_factor, set_rate
 from polyreel.training.recipes import Recipe
 from polyreel.training.runs import RunFolder, append_record
+from polyreel.training.scoring import Scorer
+from polyreel.training.terms import Loss, objective
 from polyreel.training.validation import Validator
 
 LOG_EVERY_STEPS = 10
@@ -48,13 +48,15 @@ def train(recipe: Recipe, run: Path | str, *, resume: bool = False, progress: Pr
     recipe.check()
     if idle := recipe.idle_settings():
         progress(0, 1, f"settings without effect: {', '.join(idle)}")
+    if (pooling := recipe.objective.teacher_pooling) != recipe.expanded().objective.teacher_pooling:
+        progress(0, 1, f"the reference calls it {pooling!r}: similarities are pooled the other way round")
     folder = RunFolder(Path(run))
     material = gather_material(recipe, progress)
     folder.start(recipe, material.inputs, resume=resume)
     if folder.is_finished:
         progress(1, 1, f"{folder.path} is finished")
         return folder.path
-    training = Training(recipe, material, folder)
+    training = Training(recipe.expanded(), material, folder)
     status = "interrupted"
     try:
         training.run(progress)
@@ -63,6 +65,28 @@ def train(recipe: Recipe, run: Path | str, *, resume: bool = False, progress: Pr
         training.save_best()
         folder.finish(recipe, material.inputs, status=status, best_step=training.standing.best_step)
     return folder.path
+
+
+def start_with(model: Retriever, earlier: Retriever) -> None:
+    """Give a model the weights of an earlier one.
+
+    Raises:
+        RecipeError: the two are built otherwise, or read texts in other pieces.
+    """
+    has_same_pieces = dict(model.text.backbone.vocabulary()) == dict(earlier.text.backbone.vocabulary())
+    ours, theirs = model.state_dict(), earlier.state_dict()
+    unlike = [name for name in sorted(ours.keys() | theirs.keys()) if _shape(ours, name) != _shape(theirs, name)]
+    if unlike or not has_same_pieces:
+        where = f"in {unlike[0]}" if has_same_pieces else "in the pieces its texts are cut into"
+        raise RecipeError(
+            f"the student differs from the run it starts with {where}; give both the same text, video and embed_dim, "
+            "features and training captions"
+        )
+    model.load_state_dict(theirs)
+
+
+def _shape(weights: dict[str, Tensor], name: str) -> tuple[int, ...] | None:
+    return tuple(weights[name].shape) if name in weights else None
 
 
 class Training:
@@ -81,12 +105,14 @@ class Training:
             langs=material.langs,
             training_texts=learnt.captions["text"].to_pylist(),
         )
+        if material.start is not None:
+            start_with(self.model, material.start)
         self.table = tabulate(learnt, material.langs, self.model.text.tokenize)
-        self.video_CTD, self.mask_CT = self.model.video.frames([features[clip_id] for clip_id in learnt.clip_ids])
-        self.bank = material.bank
-        self.bank_row_S = None if self.bank is None else self.bank.sentence_rows(self.table.sentence_ids)
+        frames = self.model.video.frames([features[clip_id] for clip_id in learnt.clip_ids])
+        self.scorer = Scorer(recipe, self.model, self.table, frames, material.bank, material.known)
         self.validator = Validator(self.model, material.val, features, material.langs)
         self.optimizer = make_optimizer(recipe.optimizer, self.model)
+        self.teacher_logits_K = self._learn_teacher_weights()
         self.best: dict[str, Tensor] = {}
         self.steps_an_epoch = steps_per_epoch(self.table, recipe.batches.size)
         self.num_steps = recipe.schedule.steps or recipe.schedule.epochs * self.steps_an_epoch
@@ -111,7 +137,8 @@ class Training:
                 self.standing.step += 1
                 if self.standing.step % LOG_EVERY_STEPS == 0 or self.standing.step == 1:
                     append_record(log, self._loss_record(loss))
-                if self.standing.step % every == 0 or self.standing.step == self.num_steps:
+                is_due = self.standing.step % every == 0 or self.standing.step == self.num_steps
+                if is_due and self.recipe.objective.sees_clips:
                     append_record(log, self._validate())
                 self.standing.seconds += time.monotonic() - started
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
@@ -130,7 +157,8 @@ class Training:
     def _step(self, batch: ParallelBatch) -> Loss:
         schedule, step = self.recipe.schedule, self.standing.step
         set_rate(self.optimizer, rate_factor(schedule, step, self.num_steps, self.steps_an_epoch))
-        loss = objective(self.recipe.objective, self._similarities(batch))
+        weights_K = None if self.teacher_logits_K is None else self.teacher_logits_K.softmax(dim=0)
+        loss = objective(self.recipe.objective, self.scorer.score(batch, weights_K))
         if not torch.isfinite(loss.total):
             clips = ", ".join(self.table.clip_ids[clip] for clip in batch.clips_B[:5])
             raise RecipeError(f"the loss is {loss.total.item()} at step {step} (clips {clips}, …); lower learning_rate")
@@ -140,30 +168,15 @@ class Training:
         self.optimizer.step()
         return loss
 
-    def _similarities(self, batch: ParallelBatch) -> dict[str, LangSims]:
-        """Embed all languages' captions in one pass, and compare each language with the batch's clips."""
-        clips_B = torch.from_numpy(batch.clips_B)
-        clips_BD = self.model.embed_clips(self.video_CTD[clips_B], self.mask_CT[clips_B])
-        rows = np.concatenate([part.rows_R for part in batch.by_lang.values()])
-        texts_ND = self.model.embed_texts(self.table.tokens.select(rows))
-        by_lang, first = {}, 0
-        for lang, part in batch.by_lang.items():
-            texts_RD, first = texts_ND[first : first + len(part.rows_R)], first + len(part.rows_R)
-            taught_V, teachers_KVC = self._ask_teachers(part, clips_B)
-            by_lang[lang] = LangSims(
-                student_RC=texts_RD @ clips_BD.T,
-                columns_R=torch.from_numpy(part.columns_R),
-                taught_V=taught_V,
-                teachers_KVC=teachers_KVC,
-            )
-        return by_lang
-
-    def _ask_teachers(self, part: LangRows, clips_B: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        if self.bank is None or self.bank_row_S is None:
-            return None, None
-        bank_row_R = self.bank_row_S[torch.from_numpy(part.sentences_R)]
-        taught_V = torch.nonzero(bank_row_R >= 0).squeeze(1)
-        return taught_V, self.bank.gather(bank_row_R[taught_V], clips_B)
+    def _learn_teacher_weights(self) -> nn.Parameter | None:
+        """Start the teachers' weights even, in the optimizer with a rate of their own; None where none are learnt."""
+        settings = self.recipe.objective
+        if not settings.pools_teachers or settings.teacher_pooling != "learnt":
+            return None
+        logits_K = nn.Parameter(torch.zeros(len(self.recipe.teachers.runs)))
+        rate = settings.teacher_weights_learning_rate
+        self.optimizer.add_param_group({"params": [logits_K], "lr": rate, "peak": rate, "weight_decay": 0.0})
+        return logits_K
 
     def _validate(self) -> dict[str, Json]:
         by_lang = self.validator.recall(self.model)
@@ -183,7 +196,11 @@ class Training:
     def _loss_record(self, loss: Loss) -> dict[str, Json]:
         parts: dict[str, Json] = {name: float(part) for name, part in loss.parts.items()}
         seconds = round(self.standing.seconds, 3)
-        return {"step": self.standing.step, "seconds": seconds, "loss": loss.total.item(), "parts": parts}
+        record: dict[str, Json] = {"step": self.standing.step, "seconds": seconds, "loss": loss.total.item()}
+        record["parts"] = parts
+        if self.teacher_logits_K is not None:
+            record["teacher_weights"] = self.teacher_logits_K.detach().softmax(dim=0).tolist()
+        return record
 
     def _describe(self, loss: Loss) -> str:
         terms: dict[str, float] = {}
@@ -196,9 +213,13 @@ class Training:
         return ", ".join(words)
 
     def _save_checkpoint(self) -> None:
-        save_checkpoint(self.folder.checkpoint, self.standing, self.model, self.best, self.optimizer)
+        save_checkpoint(
+            self.folder.checkpoint, self.standing, self.model, self.best, self.optimizer, self.teacher_logits_K
+        )
 
     def _restore(self) -> None:
         if self.folder.checkpoint.is_file():
-            self.standing, self.best = load_checkpoint(self.folder.checkpoint, self.model, self.optimizer)
+            self.standing, self.best = load_checkpoint(
+                self.folder.checkpoint, self.model, self.optimizer, self.teacher_logits_K
+            )
         self.folder.keep_log_until(self.standing.step)

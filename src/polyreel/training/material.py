@@ -4,19 +4,25 @@ Splits are checked here. A dataset without a validation split gets one of its tr
 said aloud; the test split is never opened.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
-from polyreel.errors import DataError
+from polyreel.errors import DataError, RecipeError
+from polyreel.models.retriever import Retriever
 from polyreel.progress import Progress, silent
-from polyreel.storage import Json
+from polyreel.storage import Json, fingerprint
 from polyreel.training.recipes import DataSettings, Recipe
-from polyreel.training.teachers import TeacherBank
+from polyreel.training.teachers import TeacherBank, open_run
 
 SET_ASIDE_EVERY = 10
+_WORD = re.compile(r"[\w']+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +34,9 @@ class Material:
         val: validation clips and captions.
         features: of both.
         langs: languages trained on.
-        bank: teachers' embeddings of the training clips; None without distillation.
+        start: the model whose weights the student starts with; None: weights of its own.
+        known: caption ids in the teachers' language that have a known word; None: all count.
+        bank: teachers' embeddings of the training clips; None where nothing asks them.
         inputs: fingerprints, for the record.
     """
 
@@ -36,6 +44,8 @@ class Material:
     val: Dataset
     features: FeatureStore
     langs: tuple[str, ...]
+    start: Retriever | None
+    known: frozenset[str] | None
     bank: TeacherBank | None
     inputs: dict[str, Json]
 
@@ -45,6 +55,7 @@ def gather_material(recipe: Recipe, progress: Progress = silent) -> Material:
 
     Raises:
         DataError: a split, a language, captions or features are missing.
+        RecipeError: who is to be imitated does not fit the student, or a run that is named has no model.
     """
     settings = recipe.data
     dataset = Dataset.open(settings.dataset)
@@ -54,8 +65,9 @@ def gather_material(recipe: Recipe, progress: Progress = silent) -> Material:
     for part in (whole, val):
         _check_covered(part, features)
     bank = None
-    if recipe.objective.distillation_weight > 0:
+    if recipe.objective.asks_teachers:
         bank = TeacherBank.build(recipe.teachers.runs, whole, features, lang=recipe.teachers.lang, progress=progress)
+    _check_imitated(recipe, langs, bank)
     learnt = whole.in_langs(langs).first_captions(settings.captions_per_clip)
     inputs: dict[str, Json] = {
         "dataset": dataset.name,
@@ -63,7 +75,24 @@ def gather_material(recipe: Recipe, progress: Progress = silent) -> Material:
         "features_fingerprint": features.fingerprint,
         "teacher_fingerprints": list(bank.fingerprints) if bank else [],
     }
-    return Material(learnt=learnt, val=val, features=features, langs=tuple(langs), bank=bank, inputs=inputs)
+    start = None if recipe.start is None else open_run(Path(recipe.start))
+    if start is not None:
+        inputs["start_fingerprint"] = start.fingerprint
+    known = None
+    if settings.known_words is not None:
+        words = _read_words(settings.known_words)
+        inputs["known_words_fingerprint"] = fingerprint(sorted(words))
+        known = _with_words(learnt.in_langs([recipe.teachers.lang]).captions, words)
+    return Material(
+        learnt=learnt,
+        val=val,
+        features=features,
+        langs=tuple(langs),
+        start=start,
+        known=known,
+        bank=bank,
+        inputs=inputs,
+    )
 
 
 def _split(dataset: Dataset, settings: DataSettings, progress: Progress) -> tuple[Dataset, Dataset]:
@@ -82,6 +111,34 @@ def _split(dataset: Dataset, settings: DataSettings, progress: Progress) -> tupl
         0, 1, f"no split {settings.val_split!r}: {len(set_aside)} of {len(set(source_C))} sources set aside for it"
     )
     return learnt.where_clips(~is_val_C), learnt.where_clips(is_val_C)
+
+
+def _check_imitated(recipe: Recipe, langs: Sequence[str], bank: TeacherBank | None) -> None:
+    if recipe.objective.asks_itself and recipe.teachers.lang not in langs:
+        raise RecipeError(
+            f"the student is to learn from its own {recipe.teachers.lang!r}, but learns {', '.join(langs)}; "
+            "add it to data.langs, or change teachers.lang"
+        )
+    if bank is not None and recipe.objective.imitates_teacher and bank.dims != (recipe.embed_dim,):
+        raise RecipeError(
+            f"the teacher's embeddings have width {bank.dims[0]} and embed_dim is {recipe.embed_dim}; "
+            "to imitate them the student needs the same"
+        )
+
+
+def _read_words(file: str) -> frozenset[str]:
+    try:
+        return frozenset(Path(file).read_text("utf-8").split())
+    except OSError as error:
+        raise DataError(
+            f"data.known_words {file!r} cannot be read ({error.strerror}); expected a file of words"
+        ) from None
+
+
+def _with_words(captions: pa.Table, known: frozenset[str]) -> frozenset[str]:
+    """Return the ids of captions with a known word, words being what the reference takes for them."""
+    pairs = zip(captions["caption_id"].to_pylist(), captions["text"].to_pylist(), strict=True)
+    return frozenset(caption_id for caption_id, text in pairs if not known.isdisjoint(_WORD.findall(text)))
 
 
 def _check_covered(dataset: Dataset, features: FeatureStore) -> None:

@@ -3,6 +3,7 @@
 A recipe states only what differs from the defaults, which are the C2KD paper's; it may build on another with
 `extends = "name"`. Recipes that ship with polyreel are named like `msrvtt1k/c2kd`; any other is a path to a file.
 Zero-shot, translate-train and C2KD are the same loop under three settings: `data.langs`, `objective` and `teachers`.
+`reference = true` stands for the reference implementation's arithmetic where it differs; `expanded` writes it out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,10 +17,12 @@ from polyreel.errors import RecipeError
 from polyreel.models.settings import TextSettings, VideoSettings
 from polyreel.settings import Settings, Table, parse, read_toml
 from polyreel.storage import fingerprint
+from polyreel.training.objective_settings import ObjectiveSettings, TeacherPooling
 
 SHIPPED = Path(__file__).parents[1] / "recipes"
 
-TeacherPooling = Literal["min", "max", "mean", "each"]
+# What the reference's names for pooling do to similarities; its other names do what they say.
+REFERENCE_POOLING: Mapping[TeacherPooling, TeacherPooling] = {"min": "max", "max": "min"}
 
 
 class DataSettings(Settings):
@@ -33,21 +36,14 @@ class DataSettings(Settings):
     captions_per_clip: dict[str, int] = Field(
         default={}, description="by language: use only the first so many captions of each training clip"
     )
-
-
-class ObjectiveSettings(Settings):
-    """What is minimised: the weighted sum of the contrastive and the distillation term, summed over languages."""
-
-    contrastive_weight: float = Field(default=1.0, ge=0, description="weight of the contrastive term")
-    distillation_weight: float = Field(
-        default=0.0, ge=0, description="weight of the distillation term; above 0 needs teachers"
+    known_words: str | None = Field(
+        default=None,
+        description="file of words: captions in the teachers' language without any, and their clips, are left out of "
+        "its contrastive term, as the reference does with word2vec's vocabulary; None: every caption counts",
     )
-    temperature: float = Field(default=0.05, gt=0, description="divides similarities in the contrastive term")
-    distillation_temperature: float = Field(
-        default=0.1, gt=0, description="divides student's and teachers' similarities alike"
+    num_test_clips: int | None = Field(
+        default=None, ge=1, description="clips of the published test split; with `reference`, absent ones are misses"
     )
-    teacher_pooling: TeacherPooling = Field(default="max", description="what is done to the teachers' similarities")
-    lang_weight: dict[str, float] = Field(default={}, description="weight of a language's terms; 1 for those not named")
 
 
 class TeacherSettings(Settings):
@@ -98,37 +94,68 @@ class Recipe(Settings):
     text: TextSettings = Field(default=TextSettings(), description="the text tower")
     video: VideoSettings = Field(default=VideoSettings(), description="the video tower")
     embed_dim: int = Field(default=512, ge=1, description="width of the shared space")
+    start: str | None = Field(
+        default=None, description="folder of a finished run whose weights the student starts with"
+    )
     objective: ObjectiveSettings = Field(default=ObjectiveSettings(), description="what is minimised")
     teachers: TeacherSettings = Field(default=TeacherSettings(), description="who is imitated")
     batches: BatchSettings = Field(default=BatchSettings(), description="how a step is drawn")
     optimizer: OptimizerSettings = Field(default=OptimizerSettings(), description="how weights move")
     schedule: ScheduleSettings = Field(default=ScheduleSettings(), description="how long")
     seed: int = Field(default=1, ge=0, description="of initial weights and of sampling")
+    reference: bool = Field(
+        default=False,
+        description="the reference implementation's arithmetic: its names of teacher_pooling, counts_english_twice, "
+        "frame_sampling first, and misses counted over num_test_clips",
+    )
 
     def check(self) -> None:
         """Refuse settings that contradict one another.
 
         Raises:
-            RecipeError: nothing to minimise, or distillation without teachers.
+            RecipeError: nothing to minimise, teachers asked where none are named, or too many to imitate.
         """
-        if self.objective.contrastive_weight == 0 and self.objective.distillation_weight == 0:
-            raise RecipeError("contrastive_weight and distillation_weight are both 0; one must be above 0")
-        if self.objective.distillation_weight > 0 and not self.teachers.runs:
+        if not self.objective.active_terms:
+            raise RecipeError("the weights of all terms of the objective are 0; one must be above 0")
+        if self.objective.asks_teachers and not self.teachers.runs:
             raise RecipeError(
-                f"distillation_weight is {self.objective.distillation_weight} but teachers.runs is empty; "
-                "name finished runs, or set it to 0"
+                f"teachers.runs is empty but objective.{self.objective.asks_teachers[0]} asks teachers; "
+                "name finished runs, or change it"
+            )
+        if self.objective.imitates_teacher and len(self.teachers.runs) > 1:
+            raise RecipeError(
+                f"a sentence embedding can be imitated of one teacher, but teachers.runs names "
+                f'{len(self.teachers.runs)}; name one, or set objective.imitation_of = "own"'
             )
 
+    def expanded(self) -> "Recipe":
+        """Return the recipe with `reference = true` written out in the settings it stands for.
+
+        `teacher_pooling` is then read by the reference's names, English counts twice in the contrastive term beside
+        teachers, and a clip's first frames are read. What it means for reports stays with the experiment.
+        """
+        if not self.reference:
+            return self
+        pooling = REFERENCE_POOLING.get(self.objective.teacher_pooling, self.objective.teacher_pooling)
+        changes = {"teacher_pooling": pooling, "counts_english_twice": True}
+        return self.model_copy(
+            update={
+                "reference": False,
+                "objective": self.objective.model_copy(update=changes),
+                "video": self.video.model_copy(update={"frame_sampling": "first"}),
+            }
+        )
+
     def effective(self) -> "Recipe":
-        """Return the recipe with every setting that has no effect put back to its default.
+        """Return the recipe expanded, and every setting that has no effect put back to its default.
 
         Two recipes that do the same have equal effective forms, and so the same fingerprint.
         """
-        return parse(Recipe, _without_idle_keys(self), "recipe")
+        return parse(Recipe, _without_keys(self.expanded(), _idle_keys(self)), "recipe")
 
     def idle_settings(self) -> list[str]:
         """Return the dotted names of settings that were set but have no effect here."""
-        kept = _flat(self.effective().model_dump())
+        kept = _flat(parse(Recipe, _without_keys(self, _idle_keys(self)), "recipe").model_dump())
         return sorted(key for key, value in _flat(self.model_dump()).items() if kept.get(key) != value)
 
     @property
@@ -210,10 +237,10 @@ def _parse_override(override: str) -> dict[str, object]:
         return tomllib.loads(f"{key} = {tomli_w.dumps({'x': value.strip()})[4:]}")
 
 
-def _without_idle_keys(recipe: Recipe) -> dict[str, object]:
+def _without_keys(recipe: Recipe, idle: Sequence[str]) -> dict[str, object]:
     values = recipe.model_dump()
     sections = {name: section for name, section in values.items() if isinstance(section, dict)}
-    for dotted in _idle_keys(recipe):
+    for dotted in idle:
         section, key = dotted.split(".")
         sections[section].pop(key, None)
     langs = recipe.data.langs
@@ -226,14 +253,18 @@ def _without_idle_keys(recipe: Recipe) -> dict[str, object]:
 def _idle_keys(recipe: Recipe) -> list[str]:
     """Return what cannot matter, given the rest."""
     idle = []
-    if recipe.objective.distillation_weight == 0:
-        idle += ["teachers.runs", "teachers.lang", "objective.distillation_temperature", "objective.teacher_pooling"]
-    elif len(recipe.teachers.runs) == 1:
-        idle += ["objective.teacher_pooling"]
-    if recipe.objective.contrastive_weight == 0:
-        idle += ["objective.temperature"]
+    if not recipe.objective.asks_teachers:
+        idle += ["teachers.runs"]
+        idle += [] if recipe.objective.asks_itself or recipe.data.known_words else ["teachers.lang"]
+    idle += [f"objective.{key}" for key in recipe.objective.idle_keys(len(recipe.teachers.runs))]
+    if not recipe.reference:
+        idle += ["data.num_test_clips"]
     if recipe.schedule.steps is not None:
         idle += ["schedule.epochs"]
+    if "contrastive" not in recipe.objective.active_terms:
+        idle += ["data.known_words"]
+    if not recipe.objective.sees_clips:
+        idle += ["schedule.validate_every_steps", "schedule.patience"]
     if recipe.schedule.learning_rate != "exponential":
         idle += ["schedule.decay"]
     if recipe.schedule.learning_rate != "one-cycle":

@@ -104,6 +104,15 @@ class TeacherBank:
         """Return the row of each caption id `[S]`, -1 for those the teachers have not seen."""
         return torch.tensor([self._sentence_row.get(caption_id, -1) for caption_id in caption_ids])
 
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """Width of each teacher's embeddings."""
+        return tuple(rows.shape[1] for rows in self._sentences)
+
+    def sentences(self, sentence_rows: Tensor) -> tuple[Tensor, ...]:
+        """Return each teacher's unit embeddings `[Q, D]` of rows of the bank."""
+        return tuple(sentences[sentence_rows] for sentences in self._sentences)
+
     def gather(self, sentence_rows: Tensor, clip_rows: Tensor) -> Tensor:
         """Return the similarities `[K, Q, C]` of rows of the bank."""
         pairs = zip(self._sentences, self._clips, strict=True)
@@ -116,10 +125,19 @@ class TeacherBank:
         return self
 
 
-def _open_or_compute(run: Path, dataset: Dataset, features: FeatureStore, lang: str) -> BankedTeacher:
+def open_run(run: Path) -> Retriever:
+    """Open the model of a finished run.
+
+    Raises:
+        RecipeError: the run has no model.
+    """
     if not (run / "model" / "config.json").is_file():
-        raise RecipeError(f"{run} is no finished run: it has no model; train the teacher first")
-    teacher = Retriever.load(run / "model")
+        raise RecipeError(f"{run} is no finished run: it has no model; train it first")
+    return Retriever.load(run / "model")
+
+
+def _open_or_compute(run: Path, dataset: Dataset, features: FeatureStore, lang: str) -> BankedTeacher:
+    teacher = open_run(run)
     made_from = {
         "teacher": teacher.fingerprint,
         "dataset": dataset.fingerprint,

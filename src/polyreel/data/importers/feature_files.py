@@ -17,7 +17,6 @@ from polyreel.data.importers.layout import FeatureLayout
 from polyreel.data.importers.source_table import find_file, read_utf8
 from polyreel.errors import DataError
 from polyreel.progress import Progress, silent
-from polyreel.storage import fingerprint
 
 Rows = npt.NDArray[np.floating]
 
@@ -72,9 +71,7 @@ def import_features(
     """
     _check_ids(files, extractor, known)
     dim = _width(files)
-    mark = fingerprint("imported features", extractor, dim)
-    settings = FeatureSettings(extractor=extractor, extractor_fingerprint=mark, dim=dim)
-    with FeatureWriter(store, settings) as writer:
+    with FeatureWriter(store, FeatureSettings.imported(extractor, dim)) as writer:
         for position, clip_id in enumerate(files.clip_ids):
             with _naming(files.place(position)):
                 writer.add(clip_id, files.rows(position))

@@ -9,6 +9,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from polyreel.data.clips import CAPTION_SCHEMA, Clip, Origin
@@ -106,7 +108,7 @@ def import_published(
         caption_name=published.captions.place,
     )
     dataset = replace(dataset, recorded_warnings=(*dataset.recorded_warnings, *published.warnings, *missing))
-    files = {name: _passing_over(published.left_out, open_features(Path(), layouts[name])) for name in layouts}
+    files = {name: _of_clips(open_features(Path(), layout), published.left_out) for name, layout in layouts.items()}
     progress(2, 2, "writing")
     return write_dataset(dataset, files, output, progress)
 
@@ -146,11 +148,16 @@ def _files_by_stem(folder: Path) -> dict[str, str]:
     return by_stem
 
 
-def _passing_over(left_out: AbstractSet[str], files: FeatureFiles) -> FeatureFiles:
-    """Return the features without those of clips that a list left out."""
+def _of_clips(files: FeatureFiles, left_out: AbstractSet[str]) -> FeatureFiles:
+    """Return the features, each `[T, D]`, without those of clips that a list left out."""
     kept = [position for position, clip_id in enumerate(files.clip_ids) if clip_id not in left_out]
     return FeatureFiles(
         clip_ids=[files.clip_ids[position] for position in kept],
         place=lambda position: files.place(kept[position]),
-        rows=lambda position: files.rows(kept[position]),
+        rows=lambda position: _without_lone_axis(files.rows(kept[position])),
     )
+
+
+def _without_lone_axis(rows: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Return `[T, D]` of `[1, T, D]`, as VATEX's authors write the features of a clip."""
+    return rows[0] if rows.ndim == 3 and len(rows) == 1 else rows

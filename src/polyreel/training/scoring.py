@@ -1,0 +1,178 @@
+"""What a batch offers to the objective: the student's embeddings and similarities, and what the teachers say of them.
+
+Everything is computed once a step, here, so that the terms of the objective are functions of one frozen value.
+
+Shapes: `R` rows (texts of one language in the batch), `C` columns (clips of the batch), `K` teachers, `D` dims, `V`
+rows whose sentence the teachers have read, `U` rows whose sentence exists in the teachers' language, `N` texts of all
+languages. A row's own clip is `columns_R`; clips without a caption in the language have no row.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polyreel.models.retriever import Retriever
+from polyreel.training.batches import CaptionTable, Ints, LangRows, ParallelBatch
+from polyreel.training.recipes import Recipe
+from polyreel.training.teachers import TeacherBank
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taught:
+    """What the teachers say of one language's rows: they read the same sentences in their own language.
+
+    Attributes:
+        rows_V: positions of the rows whose sentence they have read.
+        sims_KVC: their cosine similarities.
+        texts: unit embeddings `[V, D]` of the sentences, one matrix a teacher, each of the teacher's own width.
+    """
+
+    rows_V: Tensor
+    sims_KVC: Tensor
+    texts: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnEnglish:
+    """What the student itself makes of the same sentences in the teachers' language, without gradient.
+
+    Attributes:
+        rows_U: positions of the rows whose sentence exists in that language.
+        texts_UD: unit embeddings of these sentences.
+    """
+
+    rows_U: Tensor
+    texts_UD: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredLang:
+    """One language's part of a scored batch.
+
+    Attributes:
+        texts_RD: the student's unit embeddings of the captions.
+        student_RC: their cosine similarities with the batch's clips.
+        columns_R: which clip each row describes; all different.
+        taught: None where no teachers are asked.
+        own: None where the student is not asked, and in the teachers' language.
+        counted_R: rows that count in the contrastive term, with their clips; None: all rows, with all clips.
+    """
+
+    texts_RD: Tensor
+    student_RC: Tensor
+    columns_R: Tensor
+    taught: Taught | None = None
+    own: OwnEnglish | None = None
+    counted_R: Tensor | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredBatch:
+    """What a batch offers to the objective.
+
+    Attributes:
+        clips_CD: the student's unit embeddings of the batch's clips.
+        by_lang: texts and similarities by language code.
+        teachers_lang: the language the teachers read.
+        teacher_weights_K: how "learnt" pooling weighs the teachers, summing to 1; None where weights are not learnt.
+    """
+
+    clips_CD: Tensor
+    by_lang: Mapping[str, ScoredLang]
+    teachers_lang: str = "en"
+    teacher_weights_K: Tensor | None = None
+
+
+class Scorer:
+    """Embed batches and ask the teachers about them.
+
+    Args:
+        recipe: tells who is asked.
+        model: the student.
+        table: the captions, tokenised.
+        frames: of all clips, and their mask, as the video tower prepares them.
+        bank: the teachers' embeddings; None where none are asked.
+        known: caption ids in the teachers' language that count in its contrastive term; None: all.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: Retriever,
+        table: CaptionTable,
+        frames: tuple[Tensor, Tensor],
+        bank: TeacherBank | None,
+        known: frozenset[str] | None = None,
+    ) -> None:
+        self._model, self._table, self._bank = model, table, bank
+        self._video_CTD, self._mask_CT = frames
+        self._bank_row_S = None if bank is None else bank.sentence_rows(table.sentence_ids)
+        self._is_known_S = None if known is None else np.array([one in known for one in table.sentence_ids])
+        self._lang = recipe.teachers.lang
+        self._asks_itself = recipe.objective.asks_itself
+
+    def score(self, batch: ParallelBatch, teacher_weights_K: Tensor | None = None) -> ScoredBatch:
+        """Embed all languages' captions in one pass, and compare each language with the batch's clips."""
+        clips_B = torch.from_numpy(batch.clips_B)
+        clips_BD = self._model.embed_clips(self._video_CTD[clips_B], self._mask_CT[clips_B])
+        rows = np.concatenate([part.rows_R for part in batch.by_lang.values()])
+        texts_ND = self._model.embed_texts(self._table.tokens.select(rows))
+        own = self._ask_itself(batch) if self._asks_itself else {}
+        by_lang, first = {}, 0
+        for lang, part in batch.by_lang.items():
+            texts_RD, first = texts_ND[first : first + len(part.rows_R)], first + len(part.rows_R)
+            by_lang[lang] = ScoredLang(
+                texts_RD=texts_RD,
+                student_RC=texts_RD @ clips_BD.T,
+                columns_R=torch.from_numpy(part.columns_R),
+                taught=self._ask_teachers(part, clips_B),
+                own=own.get(lang),
+                counted_R=self._counted(part) if lang == self._lang else None,
+            )
+        return ScoredBatch(
+            clips_CD=clips_BD, by_lang=by_lang, teachers_lang=self._lang, teacher_weights_K=teacher_weights_K
+        )
+
+    def _counted(self, part: LangRows) -> Tensor | None:
+        if self._is_known_S is None:
+            return None
+        return torch.from_numpy(np.flatnonzero(self._is_known_S[part.sentences_R]))
+
+    def _ask_teachers(self, part: LangRows, clips_B: Tensor) -> Taught | None:
+        if self._bank is None or self._bank_row_S is None:
+            return None
+        bank_row_R = self._bank_row_S[torch.from_numpy(part.sentences_R)]
+        rows_V = torch.nonzero(bank_row_R >= 0).squeeze(1)
+        bank_row_V = bank_row_R[rows_V]
+        sims_KVC = self._bank.gather(bank_row_V, clips_B)
+        return Taught(rows_V=rows_V, sims_KVC=sims_KVC, texts=self._bank.sentences(bank_row_V))
+
+    def _ask_itself(self, batch: ParallelBatch) -> dict[str, OwnEnglish]:
+        """Embed the sentences of all other languages as they stand in the teachers' language, in one pass."""
+        english = self._table.by_lang[self._lang]
+        places: dict[str, tuple[Ints, Ints]] = {}
+        for lang, part in batch.by_lang.items():
+            if lang != self._lang:
+                row_R = english.row_of_sentence_S[part.sentences_R]
+                rows_U = np.flatnonzero(row_R >= 0)
+                places[lang] = rows_U, english.first_row + row_R[rows_U]
+        texts_ND = self._embed_fixed([captions_U for _, captions_U in places.values()])
+        found, first = {}, 0
+        for lang, (rows_U, _) in places.items():
+            texts_UD, first = texts_ND[first : first + len(rows_U)], first + len(rows_U)
+            found[lang] = OwnEnglish(rows_U=torch.from_numpy(rows_U), texts_UD=texts_UD)
+        return found
+
+    def _embed_fixed(self, captions: list[Ints]) -> Tensor:
+        rows, place_N = np.unique(np.concatenate([*captions, np.zeros(0, np.int64)]), return_inverse=True)
+        if not len(rows):
+            return torch.zeros(0, self._model.settings.embed_dim)
+        was_training = self._model.training
+        self._model.eval()
+        with torch.no_grad():
+            texts_ND = self._model.embed_texts(self._table.tokens.select(rows))[torch.from_numpy(place_N)]
+        self._model.train(was_training)
+        return texts_ND

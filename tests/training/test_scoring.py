@@ -1,0 +1,70 @@
+"""What a batch offers: one pass gives what one pass each would, teachers and English partners stand at their rows."""
+
+import numpy as np
+import pytest
+import torch
+
+from polyreel.errors import DataError
+from polyreel.training.batches import sample_batches
+from polyreel.training.loop import Training
+from polyreel.training.material import gather_material
+from polyreel.training.runs import RunFolder
+
+
+@pytest.fixture
+def training(recipe, tmp_path):
+    def make(**changes):
+        asked = recipe(**{"text": {"num_layers": 1, "dropout": 0.5}, **changes})
+        return Training(asked, gather_material(asked), RunFolder(tmp_path))
+
+    return make
+
+
+def test_all_languages_of_a_step_cost_one_pass_and_give_the_same_as_one_each(toy, training):
+    under_way = training()
+    under_way.model.eval()
+    batch = next(sample_batches(under_way.table, 8, "independent", seed=1))
+    found = under_way.scorer.score(batch)
+    clips = [under_way.table.clip_ids[clip] for clip in batch.clips_B]
+    clips_BD = under_way.model.encode_clips([toy.features("noise")[clip] for clip in clips])
+    assert np.allclose(found.clips_CD.detach(), clips_BD, atol=1e-6)
+    for lang, part in batch.by_lang.items():
+        texts_RD = under_way.model.embed_texts(under_way.table.tokens.select(part.rows_R)).detach().numpy()
+        assert np.allclose(found.by_lang[lang].texts_RD.detach(), texts_RD, atol=1e-6)
+        assert np.allclose(found.by_lang[lang].student_RC.detach(), texts_RD @ clips_BD.T, atol=1e-6)
+        assert found.by_lang[lang].taught is None and found.by_lang[lang].own is None
+
+
+def test_the_student_is_asked_for_the_same_sentence_in_english_whichever_was_drawn(training):
+    under_way = training(objective={"self_teaching_weight": 1})
+    batch = next(sample_batches(under_way.table, 16, "independent", seed=1))
+    drawn = batch.by_lang["en"].sentences_R[batch.by_lang["it"].columns_R]
+    assert (drawn != batch.by_lang["it"].sentences_R).any(), "English drew another sentence of some clips"
+    under_way.model.train()
+    found = under_way.scorer.score(batch)
+    assert found.by_lang["en"].own is None and under_way.model.training
+    own = found.by_lang["it"].own
+    english, tokens = under_way.table.by_lang["en"], under_way.table.tokens
+    under_way.model.eval()
+    for row, text_D in zip(own.rows_U.tolist(), own.texts_UD, strict=True):
+        caption = english.first_row + english.row_of_sentence_S[batch.by_lang["it"].sentences_R[row]]
+        expected = under_way.model.embed_texts(tokens.select([caption]))[0]
+        torch.testing.assert_close(text_D, expected.detach(), atol=1e-6, rtol=1e-5)
+    assert not own.texts_UD.requires_grad
+
+
+def test_captions_without_a_known_word_do_not_count_in_english_alone(training, tmp_path):
+    (tmp_path / "words.txt").write_text("dog\ncat\nun\n")
+    under_way = training(data={"known_words": str(tmp_path / "words.txt")})
+    batch = next(sample_batches(under_way.table, 40, "independent", seed=1))
+    found = under_way.scorer.score(batch).by_lang
+    assert found["it"].counted_R is None
+    english = batch.by_lang["en"].sentences_R
+    captions = gather_material(under_way.recipe).learnt.in_langs(["en"]).captions.to_pylist()
+    text = {caption["caption_id"]: caption["text"] for caption in captions}
+    words = [text[under_way.table.sentence_ids[sentence]].split() for sentence in english]
+    expected = [row for row, one in enumerate(words) if {"dog", "cat"} & set(one)]
+    assert 0 < len(expected) < len(english)
+    assert found["en"].counted_R.tolist() == expected
+    with pytest.raises(DataError, match=r"known_words 'gone\.txt' cannot be read \(No such file"):
+        training(data={"known_words": "gone.txt"})
