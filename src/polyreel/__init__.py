@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from polyreel.training.experiment import run_experiment
     from polyreel.training.loop import train
     from polyreel.training.recipes import Recipe, load_recipe
+    from polyreel.training.reproduce import reproduce
     from polyreel.training.teachers import TeacherBank
     from polyreel.video.extract import extract
     from polyreel.video.extractors import Extractor, open_extractor
@@ -69,6 +70,7 @@ __all__ = [
     "load_recipe",
     "make_world",
     "open_extractor",
+    "reproduce",
     "run_experiment",
     "train",
     "update_library",
@@ -96,6 +98,7 @@ _HOMES = {
     "training.experiment": ("run_experiment",),
     "training.loop": ("train",),
     "training.recipes": ("Recipe", "load_recipe"),
+    "training.reproduce": ("reproduce",),
     "training.teachers": ("TeacherBank",),
     "video.extract": ("extract",),
     "video.extractors": ("Extractor", "open_extractor"),

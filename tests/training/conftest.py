@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from paper_stand_ins import make_datasets, make_encoders
 
 from polyreel.data.clips import Caption, Clip
 from polyreel.data.dataset import Dataset
@@ -72,3 +73,20 @@ def recipe(toy):
         return Recipe.model_validate(merged(values, changes))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def bench_folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("bench")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        make_encoders(place)
+        make_datasets(place)
+    return place
+
+
+@pytest.fixture
+def bench(bench_folder, monkeypatch):
+    """The working directory: all that the paper's experiments need, tiny, made by the commands that they name."""
+    monkeypatch.chdir(bench_folder)
+    return bench_folder

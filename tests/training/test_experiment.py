@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from polyreel.errors import ItemsFailedError, RecipeError
-from polyreel.training.experiment import load_experiment, plan_experiment, run_experiment
+from polyreel.training.experiment import run_experiment
+from polyreel.training.experiment_settings import load_experiment
+from polyreel.training.planning import plan_experiment
 
 FILE = """
 title = "Toy"
@@ -72,6 +74,31 @@ def test_the_plan_shares_what_an_axis_does_not_touch(file, tmp_path):
     assert plan.runs[plan.places[every, "plain"][0]].recipe.optimizer.learning_rate == 0.01
 
 
+def test_several_systems_may_teach_one(file, tmp_path):
+    text = FILE.replace('teachers = "teacher"', 'teachers = ["teacher", "english"]')
+    plan = plan_experiment(load_experiment(file(text)), tmp_path)
+    few = (("captions", "few"),)
+    teachers = [plan.runs[one] for system in ("teacher", "english") for one in plan.places[few, system]]
+    taught = plan.runs[plan.places[few, "taught"][0]]
+    assert taught.recipe.teachers.runs == tuple(str(teacher.folder) for teacher in teachers)
+    assert [teacher.recipe.seed for teacher in teachers] == [7, 8, 1, 2]
+    deeper = text.replace("[systems.english]", '[systems.english]\nteachers = "teacher"').replace(
+        'set = { data = { langs = ["en"] } }\n\n[systems.plain]',
+        "set = { objective = { distillation_weight = 1.0 } }\n\n[systems.plain]",
+    )
+    plan = plan_experiment(load_experiment(file(deeper)), tmp_path)
+    assert [plan.runs[plan.places[few, system][0]].depth for system in ("teacher", "english", "taught")] == [0, 1, 2]
+
+
+def test_one_value_of_an_axis_can_be_asked_for_alone(file, tmp_path):
+    every = load_experiment(file())
+    plan = plan_experiment(every.only_at("all"), tmp_path)
+    assert {cell for cell, _ in plan.places} == {(("captions", "all"),)}
+    assert set(plan.runs) < set(plan_experiment(every, tmp_path).runs)
+    with pytest.raises(RecipeError, match="'some' is no value of an axis of 'Toy'; there are few, all"):
+        every.only_at("some")
+
+
 def test_an_experiment_runs_resumes_and_leaves_tables_and_pages(file, tmp_path):
     output, said = tmp_path / "out", []
     result = run_experiment(file(), output, progress=lambda done, total, doing: said.append((done, total, doing)))
@@ -115,11 +142,21 @@ def test_a_run_that_fails_does_not_stop_the_others(file, tmp_path):
     assert len(list((tmp_path / "out").glob("runs/taught-*/report-test"))) == 2
 
 
+def test_a_teacher_that_fails_is_named_beside_its_pupils(file, tmp_path):
+    text = FILE.replace("seeds = [7, 8]", "seeds = [7, 8]\nat.captions.few = { optimizer = { learning_rate = 1e30 } }")
+    with pytest.raises(ItemsFailedError) as caught:
+        run_experiment(file(text), tmp_path / "out")
+    failed = {name.rpartition("-")[0]: reason for name, reason in caught.value.failures.items()}
+    assert set(failed) == {"teacher", "taught"}
+    assert "the loss is" in failed["teacher"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ('baseline = "plain"', 'baseline = "plane"', "baseline names 'plane'; the systems are teacher, english"),
         ('teachers = "teacher"', 'teachers = "master"', "teachers names 'master'"),
+        ('teachers = "teacher"', 'teachers = ["teacher", "master"]', "teachers names 'master'"),
         ('only = { captions = ["few"] }', 'only = { captions = ["one"] }', "'taught' names captions = 'one'"),
         ("is_reported", "reported", "unknown key 'systems.teacher.reported'"),
         ('title = "Toy"', "", "the key 'title' is missing"),

@@ -1,12 +1,17 @@
-"""Verbs that train: train, bank, experiment."""
+"""Verbs that train: train, bank, experiment, reproduce."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, BadParameter, Option
 
 from polyreel.cli.options import Quiet, Split, Threads, open_model, split_of, use_threads
 from polyreel.cli.progress import shown
+
+if TYPE_CHECKING:
+    from polyreel.training.results import ExperimentResult
+
+Jobs = Annotated[int, Option("--jobs", metavar="N", min=1, help="Runs trained at the same time.")]
 
 
 def train(
@@ -70,7 +75,7 @@ def experiment(
     output: Annotated[
         Path | None, Option("--output", "-o", metavar="DIR", help="Where runs and results go; runs/FILE unless said.")
     ] = None,
-    jobs: Annotated[int, Option("--jobs", metavar="N", min=1, help="Runs trained at the same time.")] = 1,
+    jobs: Jobs = 1,
     threads: Threads = 1,
     quiet: Quiet = False,
 ) -> None:
@@ -78,17 +83,64 @@ def experiment(
 
     What is finished is skipped, so the same command goes on after a stop.
 
-    Example: polyreel experiment world/demo -o demo/runs --jobs 2
+    Example: polyreel experiment world/demo -o demo --jobs 2
     """
     use_threads(threads)
     from polyreel import run_experiment
+
+    with shown(quiet) as progress:
+        result = run_experiment(file, output or Path("runs") / Path(file).stem, jobs=jobs, progress=progress)
+    _report(result)
+
+
+def reproduce(
+    name: Annotated[str, Argument(metavar="NAME", help="msrvtt, vatex, youcook2 or rudder.", show_default=False)],
+    output: Annotated[
+        Path | None, Option("--output", "-o", metavar="DIR", help="Where runs and results go; runs/NAME unless said.")
+    ] = None,
+    only: Annotated[str | None, Option("--only", metavar="VALUE", help="clean or reference; both unless said.")] = None,
+    dry_run: Annotated[bool, Option("--dry-run", help="List the runs and what is missing; train nothing.")] = False,
+    jobs: Jobs = 1,
+    threads: Threads = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Run an experiment of the C2KD paper: teachers, students, one table.
+
+    Nothing starts before the dataset and the encoders are there; what is missing is listed. What is finished is
+    skipped, so the same command goes on after a stop (docs/reproduce.md).
+
+    Example: polyreel reproduce msrvtt --dry-run
+    """
+    use_threads(threads)
+    if dry_run:
+        _preview(name, output, only)
+        return
+    from polyreel import reproduce as reproduce_experiment
+
+    with shown(quiet) as progress:
+        result = reproduce_experiment(name, output, only=only, jobs=jobs, progress=progress)
+    _report(result)
+
+
+def _report(result: "ExperimentResult") -> None:
+    """Print the table of every cell, write out all that was found, and say where it is."""
     from polyreel.cli.pictures import galleries
 
-    folder = output or Path("runs") / Path(file).stem
-    with shown(quiet) as progress:
-        result = run_experiment(file, folder, jobs=jobs, progress=progress)
     for cell in result.cells:
         print("\n\n".join([*filter(None, [cell.name]), cell.summary().text()]), end="\n\n")
     for page in result.save(galleries(result)):
         print(f"page with all tables and plots: {page}")
-    print(f"all tables and paired differences: {folder / 'table.md'}")
+    print(f"all tables and paired differences: {result.folder / 'table.md'}")
+
+
+def _preview(name: str, output: Path | None, only: str | None) -> None:
+    """Print every run that an experiment consists of, and what is missing for it."""
+    from polyreel.training.reproduce import preview
+    from polyreel.training.runs import RunFolder
+
+    seen = preview(name, output, only=only)
+    for run in seen.runs:
+        words = [*(f"{axis} {value}" for axis, value in run.cell), run.system, f"seed {run.recipe.seed}"]
+        state = "finished" if RunFolder(run.folder).is_finished else f"{run.recipe.schedule.epochs} epochs"
+        print(f"{', '.join(words)}: {state}, {run.folder}")
+    print("\n".join([f"{len(seen.runs)} runs", *(["missing:", *seen.lacks] if seen.lacks else [])]))
