@@ -12,6 +12,7 @@ from polyreel.evaluation.report import evaluate
 from polyreel.models.retriever import Retriever
 from polyreel.storage import read_json
 from polyreel.training.loop import train
+from polyreel.training.material import gather_material
 from polyreel.training.recipes import load_recipe
 
 
@@ -237,3 +238,18 @@ def test_clips_without_features_and_a_loss_that_is_no_number_are_refused(toy, re
         train(recipe(data={"dataset": str(tmp_path / "data")}), tmp_path / "run")
     with pytest.raises(RecipeError, match=r"the loss is nan at step .*lower learning_rate"):
         train(recipe(optimizer={"learning_rate": 1e30}), tmp_path / "wild")
+
+
+def test_keeping_the_last_weights_needs_no_validation_clips_and_learns_from_all(toy, recipe, tmp_path):
+    whole = toy.split("train")
+    Dataset.build("toy", whole.clips, whole.captions).save(tmp_path / "data")
+    (tmp_path / "data" / "features").symlink_to(toy.folder / "features")
+    asked = recipe(data={"dataset": str(tmp_path / "data")}, schedule={"keep": "last"})
+    assert gather_material(asked).learnt.clip_ids == whole.clip_ids
+    run = train(asked, tmp_path / "run")
+    assert not any("val" in row for row in log(run))
+    assert Retriever.load(run / "model").langs == ("en", "it")
+    assert recipe(schedule={"keep": "last", "patience": 3}).idle_settings() == [
+        "schedule.patience",
+        "schedule.validate_every_steps",
+    ]

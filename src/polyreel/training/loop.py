@@ -110,7 +110,8 @@ class Training:
         self.table = tabulate(learnt, material.langs, self.model.text.tokenize)
         frames = self.model.video.frames([features[clip_id] for clip_id in learnt.clip_ids])
         self.scorer = Scorer(recipe, self.model, self.table, frames, material.bank, material.known)
-        self.validator = Validator(self.model, material.val, features, material.langs)
+        val = material.val
+        self.validator = None if val is None else Validator(self.model, val, features, material.langs)
         self.optimizer = make_optimizer(recipe.optimizer, self.model)
         self.teacher_logits_K = self._learn_teacher_weights()
         self.best: dict[str, Tensor] = {}
@@ -138,8 +139,8 @@ class Training:
                 if self.standing.step % LOG_EVERY_STEPS == 0 or self.standing.step == 1:
                     append_record(log, self._loss_record(loss))
                 is_due = self.standing.step % every == 0 or self.standing.step == self.num_steps
-                if is_due and self.recipe.objective.sees_clips:
-                    append_record(log, self._validate())
+                if is_due and self.validator is not None:
+                    append_record(log, self._validate(self.validator))
                 self.standing.seconds += time.monotonic() - started
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
                     self._save_checkpoint()
@@ -178,8 +179,8 @@ class Training:
         self.optimizer.add_param_group({"params": [logits_K], "lr": rate, "peak": rate, "weight_decay": 0.0})
         return logits_K
 
-    def _validate(self) -> dict[str, Json]:
-        by_lang = self.validator.recall(self.model)
+    def _validate(self, validator: Validator) -> dict[str, Json]:
+        by_lang = validator.recall(self.model)
         mean = sum(by_lang.values()) / len(by_lang)
         self.standing.validations_since_best += 1
         if mean > self.standing.best_recall:

@@ -31,7 +31,7 @@ class Material:
 
     Attributes:
         learnt: training clips and captions, in the recipe's languages and limits.
-        val: validation clips and captions.
+        val: validation clips and captions; None where the last weights are kept.
         features: of both.
         langs: languages trained on.
         start: the model whose weights the student starts with; None: weights of its own.
@@ -41,7 +41,7 @@ class Material:
     """
 
     learnt: Dataset
-    val: Dataset
+    val: Dataset | None
     features: FeatureStore
     langs: tuple[str, ...]
     start: Retriever | None
@@ -61,8 +61,10 @@ def gather_material(recipe: Recipe, progress: Progress = silent) -> Material:
     dataset = Dataset.open(settings.dataset)
     features = dataset.features(settings.features)
     langs = settings.langs or dataset.langs
-    whole, val = _split(dataset, settings, progress)
-    for part in (whole, val):
+    whole, val = (
+        _split(dataset, settings, progress) if recipe.chooses_epoch else (dataset.split(settings.train_split), None)
+    )
+    for part in filter(None, (whole, val)):
         _check_covered(part, features)
     bank = None
     if recipe.objective.asks_teachers:

@@ -83,6 +83,9 @@ class ScheduleSettings(Settings):
     )
     decay: float = Field(default=0.9, gt=0, le=1, description="factor an epoch, for exponential")
     warm_up: float = Field(default=0.1, ge=0, lt=1, description="share of the steps that rise, for one-cycle")
+    keep: Literal["best", "last"] = Field(
+        default="best", description="which weights become the model: those that validated best, or the last"
+    )
     validate_every_steps: int | None = Field(default=None, ge=1, description="None: once an epoch")
     patience: int | None = Field(default=None, ge=1, description="stop after so many validations without a better one")
 
@@ -157,6 +160,11 @@ class Recipe(Settings):
         """Return the dotted names of settings that were set but have no effect here."""
         kept = _flat(parse(Recipe, _without_keys(self, _idle_keys(self)), "recipe").model_dump())
         return sorted(key for key, value in _flat(self.model_dump()).items() if kept.get(key) != value)
+
+    @property
+    def chooses_epoch(self) -> bool:
+        """Whether validation clips choose the weights to keep; otherwise none are needed and the last are kept."""
+        return self.schedule.keep == "best" and self.objective.sees_clips
 
     @property
     def fingerprint(self) -> str:
@@ -264,7 +272,9 @@ def _idle_keys(recipe: Recipe) -> list[str]:
     if "contrastive" not in recipe.objective.active_terms:
         idle += ["data.known_words"]
     if not recipe.objective.sees_clips:
-        idle += ["schedule.validate_every_steps", "schedule.patience"]
+        idle += ["schedule.keep"]
+    if not recipe.chooses_epoch:
+        idle += ["schedule.validate_every_steps", "schedule.patience", "data.val_split"]
     if recipe.schedule.learning_rate != "exponential":
         idle += ["schedule.decay"]
     if recipe.schedule.learning_rate != "one-cycle":
