@@ -253,3 +253,11 @@ def test_keeping_the_last_weights_needs_no_validation_clips_and_learns_from_all(
         "schedule.patience",
         "schedule.validate_every_steps",
     ]
+
+
+def test_missing_captions_are_filled_only_where_the_recipe_says_so(recipe):
+    masked, filled = (gather_material(recipe(data={"substitutes": langs})).learnt for langs in ([], ["en", "it"]))
+    count = {name: data.in_langs(["it"]).captions.num_rows for name, data in {"m": masked, "f": filled}.items()}
+    assert count["m"] == len(masked.clip_ids) == count["f"], "every clip has an Italian caption of its own"
+    english = recipe(data={"substitutes": ["en", "it", "de"], "langs": ["de"]})
+    assert gather_material(english).learnt.langs == ("de",)

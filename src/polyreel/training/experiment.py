@@ -138,12 +138,13 @@ def train_and_report(run: PlannedRun, settings: ExperimentSettings) -> str:
 
             from polyreel.models.retriever import Retriever
             from polyreel.training.loop import train
+            from polyreel.training.material import open_dataset
 
         torch.set_num_threads(1)
         train(run.recipe, run.folder, resume=True)
         folder = report_folder(run, settings)
         if not folder.is_dir():
-            dataset = Dataset.open(run.recipe.data.dataset)
+            dataset = open_dataset(run.recipe.data)
             evaluate(
                 Retriever.load(run.folder / "model"),
                 dataset,

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
+from polyreel.data.substitutes import with_substitutes
 from polyreel.errors import DataError, RecipeError
 from polyreel.models.retriever import Retriever
 from polyreel.progress import Progress, silent
@@ -58,7 +59,7 @@ def gather_material(recipe: Recipe, progress: Progress = silent) -> Material:
         RecipeError: who is to be imitated does not fit the student, or a run that is named has no model.
     """
     settings = recipe.data
-    dataset = Dataset.open(settings.dataset)
+    dataset = open_dataset(settings)
     features = dataset.features(settings.features)
     langs = settings.langs or dataset.langs
     whole, val = (
@@ -95,6 +96,12 @@ def gather_material(recipe: Recipe, progress: Progress = silent) -> Material:
         bank=bank,
         inputs=inputs,
     )
+
+
+def open_dataset(settings: DataSettings) -> Dataset:
+    """Open a recipe's data, missing captions filled where the recipe asks for it."""
+    dataset = Dataset.open(settings.dataset)
+    return with_substitutes(dataset, settings.substitutes) if settings.substitutes else dataset
 
 
 def _split(dataset: Dataset, settings: DataSettings, progress: Progress) -> tuple[Dataset, Dataset]:

@@ -41,6 +41,10 @@ class DataSettings(Settings):
         description="file of words: captions in the teachers' language without any, and their clips, are left out of "
         "its contrastive term, as the reference does with word2vec's vocabulary; None: every caption counts",
     )
+    substitutes: tuple[str, ...] = Field(
+        default=(),
+        description="languages whose missing captions are filled from one another, as the reference does; none: masked",
+    )
     num_test_clips: int | None = Field(
         default=None, ge=1, description="clips of the published test split; with `reference`, absent ones are misses"
     )
