@@ -29,14 +29,37 @@ def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_folder_replaces_a_folder(tmp_path):
-    target = tmp_path / "folder"
-    for name in ("first", "second"):
-        with write_aside(target) as aside:
-            aside.mkdir()
+def write_folder(target, *names, **how):
+    with write_aside(target, **how) as aside:
+        aside.mkdir()
+        for name in names:
             (aside / name).write_text(name)
-    assert [path.name for path in target.iterdir()] == ["second"]
+
+
+@pytest.mark.parametrize("system", ["linux", "another"])
+def test_a_folder_replaces_a_folder(tmp_path, monkeypatch, system):
+    monkeypatch.setattr(sys, "platform", system)  # folders are swapped at once on the one, one after another elsewhere
+    target = tmp_path / "folder"
+    write_folder(target, "first")
+    write_folder(target, "first", "second")
+    write_folder(target, "third", is_expendable=True)
+    assert [path.name for path in target.iterdir()] == ["third"]
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_is_not_ours_is_never_deleted(tmp_path):
+    folder, file = tmp_path / "folder", tmp_path / "file"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("mine")
+    file.write_text("mine")
+    with pytest.raises(DataError, match=r"folder holds 'thesis.txt', which would be lost; it stays"):
+        write_folder(folder, "report.json")
+    with pytest.raises(DataError, match=r"folder is a folder, and a file is to be written; it stays"):
+        write_text(folder, "page")
+    with pytest.raises(DataError, match=r"file is a file, and a folder is to be written; it stays"):
+        write_folder(file, "report.json")
+    assert (folder / "thesis.txt").read_text() == file.read_text() == "mine"
+    assert sorted(tmp_path.iterdir()) == [file, folder]
 
 
 def test_a_folder_that_cannot_be_replaced_stays(tmp_path):
@@ -49,18 +72,36 @@ def test_a_folder_that_cannot_be_replaced_stays(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_killed_process_leaves_the_old_state(tmp_path):
-    target = tmp_path / "state.json"
-    write_json(target, {"step": 1})
+def killed_while_writing(target):
     code = (
         "import os, signal, sys; from pathlib import Path; from polyreel.storage import write_aside\n"
         "with write_aside(Path(sys.argv[1])) as aside:\n"
         "    aside.write_text('{')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(target)], check=False)
-    assert done.returncode == -signal.SIGKILL
+    return subprocess.run([sys.executable, "-c", code, str(target)], check=False).returncode
+
+
+def test_a_killed_process_leaves_the_old_state_and_the_next_tidies_up(tmp_path):
+    target = tmp_path / "new" / "state.json"
+    assert killed_while_writing(target) == -signal.SIGKILL
+    assert not target.exists()
+    write_json(tmp_path / "new" / "other.json", {})
+    assert [path.name for path in target.parent.iterdir()] == ["other.json"]
+    write_json(target, {"step": 1})
+    assert killed_while_writing(target) == -signal.SIGKILL
     assert read_json(target) == {"step": 1}
+
+
+def test_a_writer_at_work_is_left_alone(tmp_path):
+    with write_aside(tmp_path / "one") as aside:
+        aside.write_text("one")
+        code = "import sys; from pathlib import Path; from polyreel.storage import write_text; "
+        subprocess.run(
+            [sys.executable, "-c", f"{code} write_text(Path(sys.argv[1]), '')", tmp_path / "two"], check=True
+        )
+        assert aside.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
 
 
 def test_json_keeps_order_and_script(tmp_path):

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from polyreel.search.library import update_library
     from polyreel.training.experiment import run_experiment
     from polyreel.training.loop import train
-    from polyreel.training.recipes import Recipe, load_recipe
+    from polyreel.training.recipe_files import load_recipe
+    from polyreel.training.recipes import Recipe
     from polyreel.training.reproduce import reproduce
     from polyreel.training.teachers import TeacherBank
     from polyreel.video.extract import extract
@@ -97,7 +98,8 @@ _HOMES = {
     "search.library": ("update_library",),
     "training.experiment": ("run_experiment",),
     "training.loop": ("train",),
-    "training.recipes": ("Recipe", "load_recipe"),
+    "training.recipe_files": ("load_recipe",),
+    "training.recipes": ("Recipe",),
     "training.reproduce": ("reproduce",),
     "training.teachers": ("TeacherBank",),
     "video.extract": ("extract",),

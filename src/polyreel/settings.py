@@ -1,7 +1,7 @@
-"""Settings read from TOML: frozen values that know their allowed keys and say what was probably meant.
+"""Settings read from TOML and JSON: frozen values that know their allowed keys and say what was probably meant.
 
-Recipes, experiments and import layouts are all read here, so that a misspelt key, a wrong type or a value out of range
-gives the same kind of message everywhere, and no setting is ever ignored in silence.
+Recipes, experiments, import layouts and the headers of artefacts are all read here, so that a misspelt key, a wrong
+type or a value out of range gives the same kind of message everywhere, and no setting is ever ignored in silence.
 """
 
 import tomllib
@@ -13,7 +13,8 @@ from typing import TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from polyreel.errors import PolyreelError, RecipeError
+from polyreel.errors import DataError, PolyreelError, RecipeError
+from polyreel.storage import read_json
 
 
 class Settings(BaseModel):
@@ -61,6 +62,24 @@ def parse(
     except ValidationError as problem:
         faults = "; ".join(_explain(kind, fault) for fault in problem.errors())
         raise error(f"{where}: {faults}") from None
+
+
+def read_header(kind: type[SettingsType], path: Path, schema_version: int) -> SettingsType:
+    """Read the JSON header of an artefact's folder.
+
+    Args:
+        kind: what the header holds, with a field `schema_version`.
+        path: the file.
+        schema_version: the one this polyreel reads.
+
+    Raises:
+        DataError: the file is missing, was edited or cut short, or was written in another version of the format.
+    """
+    values = read_json(path)
+    found = values.get("schema_version")
+    if found != schema_version:
+        raise DataError(f"{path.parent} has schema version {found!r}; this polyreel reads {schema_version}")
+    return parse(kind, values, str(path), DataError)
 
 
 def _explain(kind: type[Settings], fault: ErrorDetails) -> str:

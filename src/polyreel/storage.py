@@ -5,13 +5,17 @@ another name in the same place and then renamed. Fingerprints are BLAKE2 digests
 the bytes.
 """
 
+import ctypes
 import hashlib
 import json
 import os
 import shutil
+import socket
+import sys
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,33 +24,59 @@ from polyreel.errors import DataError
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 _DIGEST_BYTES = 12
+_MACHINE = hashlib.blake2b(socket.gethostname().encode(), digest_size=4).hexdigest()
+_HERE, _RENAME_EXCHANGE = -100, 2  # AT_FDCWD and the flag of renameat2(2)
 
 
 @contextmanager
-def write_aside(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it to `path` when the block ends well, delete it otherwise.
+def write_aside(path: Path, *, is_expendable: bool = False) -> Iterator[Path]:
+    """Give a temporary path beside `path`; put it in the place of `path` when the block ends well, delete it otherwise.
 
-    The block may create a file or a folder there. An existing file is replaced at once; an existing folder is moved
-    away first (it is back if the new one cannot take its place) and deleted after.
+    The block may create a file or a folder there. It takes the place of an older one at once. What killed processes of
+    this machine left in the same folder is deleted.
+
+    Args:
+        path: the file or folder to write.
+        is_expendable: an older folder may go with all that is in it; otherwise it may hold nothing that the new one
+            does not hold too, so that no foreign file is ever deleted.
+
+    Raises:
+        DataError: something else is in the place of `path`; it stays as it is.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.part"
+    _delete_leftovers(path.parent.absolute())
+    aside = path.parent / f".{path.name}.{_MACHINE}-{os.getpid()}-{uuid.uuid4().hex[:8]}.part"
     try:
         yield aside
         _flush(aside)
+        _check_replaceable(aside, path, is_expendable)
         if path.is_dir():
-            _swap_folders(aside, path)
+            _exchange(aside, path)
         else:
             aside.replace(path)
     finally:
-        if aside.is_dir():
-            shutil.rmtree(aside)
-        else:
-            aside.unlink(missing_ok=True)
+        _delete(aside)
 
 
-def _swap_folders(new: Path, place: Path) -> None:
+def _check_replaceable(new: Path, place: Path, is_expendable: bool) -> None:
+    if not (new.exists() and place.exists()):
+        return
+    if new.is_dir() != place.is_dir():
+        found, wanted = ("folder", "file") if place.is_dir() else ("file", "folder")
+        raise DataError(f"{place} is a {found}, and a {wanted} is to be written; it stays; name another place")
+    if place.is_dir() and not is_expendable:
+        strangers = sorted({entry.name for entry in place.iterdir()} - {entry.name for entry in new.iterdir()})
+        if strangers:
+            raise DataError(f"{place} holds {strangers[0]!r}, which would be lost; it stays; name another folder")
+
+
+def _exchange(new: Path, place: Path) -> None:
+    """Swap two folders, at once where the system can: then even a kill leaves one of them in its place."""
+    if sys.platform == "linux":
+        ends = (_HERE, os.fsencode(new.absolute()), _HERE, os.fsencode(place.absolute()))
+        if ctypes.CDLL(None).renameat2(*ends, _RENAME_EXCHANGE) == 0:
+            return
     retired = new.with_suffix(".old")
     place.rename(retired)
     try:
@@ -57,6 +87,32 @@ def _swap_folders(new: Path, place: Path) -> None:
     shutil.rmtree(retired)
 
 
+@cache
+def _delete_leftovers(folder: Path) -> None:
+    """Delete, once a process, what killed writers left in a folder; those of other machines may be alive."""
+    for entry in folder.glob(f".*.{_MACHINE}-*-*.part"):
+        writer = entry.name.rpartition(f".{_MACHINE}-")[2].partition("-")[0]
+        if writer.isdigit() and not _is_running(int(writer)):
+            _delete(entry)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # signal 0 only asks
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _flush(path: Path) -> None:
     for file in [path] if path.is_file() else [entry for entry in path.rglob("*") if entry.is_file()]:
         descriptor = os.open(file, os.O_RDONLY)
@@ -64,6 +120,35 @@ def _flush(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def is_vacant(path: Path) -> bool:
+    """Tell whether a folder can be made at a path: nothing is there, or an empty folder."""
+    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Make a folder and be the only one to write in it; a killed process gives it back by itself.
+
+    Raises:
+        DataError: another process is writing in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(f"another process is writing to {folder}; wait until it is done") from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -30,6 +30,14 @@ def test_pace_counts_from_when_work_was_first_heard_of():
     assert pace.note(60, 100) == "2/s, 0:20 left"
 
 
+def test_great_speed_is_written_out():
+    clock = Clock()
+    pace = Pace(clock)
+    pace.note(0, 30_000)
+    clock.seconds += 1
+    assert pace.note(30_000, 30_000) == "30,000/s, 0:00 left"
+
+
 @pytest.mark.parametrize(("done", "total"), [(5, 100), (5, 50)], ids=["less done", "another total"])
 def test_pace_starts_anew_with_another_piece_of_work(done, total):
     clock = Clock()

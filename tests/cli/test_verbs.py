@@ -154,7 +154,12 @@ def test_index_again_changes_nothing_and_needs_no_model(place, capsys):
 
 def test_index_wants_a_model_at_first(place, capsys):
     assert main(["index", str(place / "world" / "videos")]) == 2
-    assert "is no index yet; say with which model to make it" in capsys.readouterr().err
+    assert "is no index yet; say with which model to make it (--model RUN)" in capsys.readouterr().err
+
+
+def test_index_wants_a_model_for_an_extractor(place, capsys):
+    assert main(["index", str(place / "world" / "videos"), "-o", str(place / "index"), "--extractor", "pixels"]) == 2
+    assert "--extractor: say with which --model it goes" in capsys.readouterr().err
 
 
 def test_search_prints_hits_for_people_and_programs(place, capsys):

@@ -1,6 +1,9 @@
 """A dataset in memory and at rest."""
 
 import random
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -29,6 +32,16 @@ CAPTIONS = [
     caption("a", 0, "en"), caption("a", 0, "de"), caption("b", 0, "en"), caption("a", 1, "en"), caption("c", 0, "de"),
     caption("a", 1, "cs"), caption("b", 1, "de"), caption("c", 0, "en"), caption("a", 2, "de"),
 ]  # fmt: skip
+
+SAVE_AND_STOP = """
+import os, pathlib, signal, sys
+from polyreel.data.dataset import Dataset
+folder, file = sys.argv[1:]
+rename = pathlib.Path.replace
+stop = lambda: os.kill(os.getpid(), signal.SIGKILL)
+pathlib.Path.replace = lambda path, place: stop() if place.name == file else rename(path, place)
+Dataset.open(folder).split("test").save(folder)
+"""
 
 
 @pytest.fixture
@@ -127,6 +140,36 @@ def test_nothing_is_renamed_before_all_is_written(tmp_path, dataset, monkeypatch
         dataset.split("test").save(tmp_path / "ds")
     assert Dataset.open(tmp_path / "ds").fingerprint == old.fingerprint
     assert len(list((tmp_path / "ds").iterdir())) == 3
+
+
+@pytest.mark.parametrize("stopped_at", ["captions.parquet", "dataset.json"])
+def test_a_dataset_half_written_by_a_killed_process_is_refused(tmp_path, dataset, stopped_at):
+    old = dataset.save(tmp_path / "ds")
+    stopped = subprocess.run([sys.executable, "-c", SAVE_AND_STOP, tmp_path / "ds", stopped_at], check=False)
+    assert stopped.returncode == -signal.SIGKILL
+    with pytest.raises(DataError, match=r"clips\.parquet and the dataset\.json beside it are of two datasets; .*again"):
+        Dataset.open(tmp_path / "ds")
+    dataset.save(tmp_path / "ds")
+    assert Dataset.open(tmp_path / "ds").fingerprint == old.fingerprint
+
+
+def test_tables_that_are_gone_or_cut_short_are_named(tmp_path, dataset):
+    dataset.save(tmp_path)
+    table = tmp_path / "captions.parquet"
+    table.write_bytes(table.read_bytes()[:-9])
+    with pytest.raises(DataError, match=r"captions\.parquet is no sound Parquet file, perhaps cut short"):
+        Dataset.open(tmp_path)
+    table.unlink()
+    with pytest.raises(DataError, match=r"captions\.parquet does not exist; make what it belongs to anew"):
+        Dataset.open(tmp_path)
+
+
+def test_an_edited_header_is_said(tmp_path, dataset):
+    dataset.save(tmp_path)
+    header = tmp_path / "dataset.json"
+    header.write_text(header.read_text().replace('"name"', '"nam"'))
+    with pytest.raises(DataError, match=r"dataset\.json: the key 'name' is missing; unknown key 'nam'; did you mean"):
+        Dataset.open(tmp_path)
 
 
 def test_the_fingerprint_sees_content_and_order_not_chunks(dataset):

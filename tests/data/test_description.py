@@ -59,6 +59,7 @@ def test_a_description_for_people(tmp_path):
 def test_a_dataset_without_captions_features_or_warnings():
     lines = describe(Dataset.build("bare", CLIPS[:2], [])).lines()
     assert lines[0] == "bare: 2 clips, 0 captions in 0 languages"
+    assert "captions: none" in lines
     assert "features: none; make them with `polyreel extract`" in lines
     assert lines[-1] == "sources in more than one split: none"
 

@@ -122,9 +122,44 @@ def test_a_clip_is_written_once(tmp_path):
 def test_features_made_otherwise_do_not_go_into_the_same_store(tmp_path, other, difference):
     with writer(tmp_path):
         pass
-    with pytest.raises(FingerprintError, match=f"made otherwise: {difference}; name another folder, or delete this"):
-        writer(tmp_path, **other)
+    message = f"made otherwise: {difference}; name another folder, or delete this"
+    with pytest.raises(FingerprintError, match=message), writer(tmp_path, **other):
+        pass
     assert FeatureStore.open(tmp_path).settings == SETTINGS
+
+
+def test_one_process_writes_at_a_time(tmp_path):
+    code = (
+        "import sys; from polyreel.data import features\n"
+        "settings = features.FeatureSettings.model_validate_json(sys.argv[2])\n"
+        "with features.FeatureWriter(sys.argv[1], settings): pass"
+    )
+    other = [sys.executable, "-c", code, str(tmp_path), SETTINGS.model_dump_json()]
+    with writer(tmp_path) as store:
+        store.add("a", rows(1))
+        refused = subprocess.run(other, check=False, capture_output=True, text=True)
+        assert f"DataError: another process is writing to {tmp_path}; wait until it is done" in refused.stderr
+    subprocess.run(other, check=True)
+    assert FeatureStore.open(tmp_path).clip_ids == ["a"]
+
+
+def test_a_folder_of_something_else_is_not_written_to(tmp_path):
+    (tmp_path / "clips.parquet").touch()
+    with pytest.raises(DataError, match=r"holds 'clips.parquet' and is no feature store"), writer(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["clips.parquet"]
+
+
+def test_files_that_are_gone_or_cut_short_are_named(tmp_path):
+    with writer(tmp_path) as store:
+        store.add("a", rows(9))
+    shard, manifest = tmp_path / "shard-00000.npy", tmp_path / "manifest.parquet"
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(DataError, match=r"shard-00000\.npy is missing or was cut short .*; delete its folder"):
+        FeatureStore.open(tmp_path)["a"]
+    manifest.write_bytes(manifest.read_bytes()[:-1])
+    with pytest.raises(DataError, match=r"manifest\.parquet is no sound Parquet file, perhaps cut short"):
+        FeatureStore.open(tmp_path)
 
 
 def test_an_extractor_that_moved_is_followed(tmp_path):
@@ -170,7 +205,7 @@ def test_a_killed_writer_can_be_followed_by_another(tmp_path):
     code = (
         "import os, signal, sys, numpy as np; from polyreel.data import features\n"
         "settings = features.FeatureSettings.model_validate_json(sys.argv[2])\n"
-        "store = features.FeatureWriter(sys.argv[1], settings)\n"
+        "store = features.FeatureWriter(sys.argv[1], settings).__enter__()\n"
         "store.add('a', np.ones((2, 3)))\n"
         "store.flush()\n"
         "store.add('b', np.ones((2, 3)))\n"

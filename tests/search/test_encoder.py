@@ -10,7 +10,7 @@ from polyreel.models.retriever import Retriever
 from polyreel.models.settings import TextSettings, VideoSettings
 from polyreel.search.encoder import SearchEncoder
 from polyreel.search.index import Index
-from polyreel.search.library import update_library
+from polyreel.search.library import open_library, update_library
 from polyreel.video.decode import FrameBatch
 from polyreel.video.extract import feature_settings
 from polyreel.video.extractors.onnx import OnnxExtractor
@@ -86,6 +86,22 @@ def test_an_index_finds_its_model_again(tmp_path: Path, library: Path) -> None:
     hits = Index.open(tmp_path / "index").search("a red video", k=2)
     assert [hit.clip_id for hit in hits] == [hit.clip_id for hit in index.search("a red video", k=2)]
     assert len(hits) == 2
+
+
+def test_an_index_follows_a_model_that_moved(tmp_path: Path, library: Path) -> None:
+    small_retriever().save(tmp_path / "model")
+    index = open_library(tmp_path / "index", library, SearchEncoder.open(tmp_path / "model"))
+    update_library(index, library, index.encoder)
+    (tmp_path / "model").rename(tmp_path / "moved")
+    message = r"made with the model .*model, which is not there any more; say where it is now: polyreel index .*library"
+    with pytest.raises(DataError, match=message):
+        Index.open(tmp_path / "index").search("red")
+    moved = SearchEncoder.open(tmp_path / "moved")
+    assert update_library(open_library(tmp_path / "index", library, moved), library, moved).num_unchanged == 3
+    assert len(Index.open(tmp_path / "index").search("red", k=2)) == 2
+    in_memory = SearchEncoder(model=moved.model, extractor=moved.extractor)
+    Index.open(tmp_path / "index").follow(in_memory)
+    assert Index.open(tmp_path / "index").header.model_folder == "../moved"
 
 
 def test_a_changed_model_is_refused(tmp_path: Path, library: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,22 @@ def test_an_empty_query_is_refused(index: Index) -> None:
 def test_a_folder_is_not_written_over(index: Index, encoder: SearchEncoder, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="index exists already; open the index there, or name another folder"):
         Index.create(index.folder, encoder, tmp_path)
+
+
+def test_an_index_may_be_made_in_an_empty_folder(tmp_path: Path, encoder: SearchEncoder) -> None:
+    (tmp_path / "empty").mkdir()
+    assert len(Index.create(tmp_path / "empty", encoder, tmp_path)) == 0
+
+
+def test_an_edited_header_and_a_lost_table_are_said(index: Index) -> None:
+    header = index.folder / "index.json"
+    header.write_text(header.read_text().replace('"dim": 48', '"dim": "wide"'))
+    with pytest.raises(DataError, match=r"index\.json: 'dim' is 'wide': input should be a valid integer"):
+        Index.open(index.folder)
+    header.write_text(header.read_text().replace('"wide"', "48"))
+    shutil.rmtree(index.folder / "clips.lance")
+    with pytest.raises(DataError, match=r"has lost its table clips\.lance; delete the index and make it anew"):
+        len(Index.open(index.folder))
 
 
 def test_what_is_no_index_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from polyreel.errors import DataError, FingerprintError, ItemsFailedError, VideoError
 from polyreel.search.encoder import SearchEncoder
 from polyreel.search.index import Index
-from polyreel.search.library import LibraryUpdate, update_library
+from polyreel.search.library import LibraryUpdate, open_library, update_library
 
 Paint = Callable[..., Path]
 
@@ -15,6 +15,13 @@ Paint = Callable[..., Path]
 @pytest.fixture
 def index(tmp_path: Path, library: Path, encoder: SearchEncoder) -> Index:
     return Index.create(tmp_path / "index", encoder, library)
+
+
+def test_no_index_is_made_for_a_folder_without_videos(tmp_path: Path, encoder: SearchEncoder) -> None:
+    """A slip in the folder's name must not leave an index that belongs to it."""
+    with pytest.raises(VideoError, match="vidoes is no folder"):
+        open_library(tmp_path / "index", tmp_path / "vidoes", encoder)
+    assert not (tmp_path / "index").exists()
 
 
 def test_queries_in_three_languages_find_the_moment(index: Index, library: Path, encoder: SearchEncoder) -> None:
@@ -58,10 +65,11 @@ def test_bad_files_are_listed_and_the_rest_is_done(
     update_library(index, library, encoder)
     (library / "red.mp4").write_text("no video any more")
     (library / "broken.mp4").write_text("no video")
+    paint(library / "plain.mp4", "green").rename(library / os.fsdecode(b"latin-\xe9.mp4"))
     paint(library / "zebra.mp4", "blue")
-    with pytest.raises(ItemsFailedError, match="2 failed, the rest is done") as caught:
+    with pytest.raises(ItemsFailedError, match="3 failed, the rest is done") as caught:
         update_library(index, library, encoder)
-    assert sorted(caught.value.failures) == ["broken.mp4", "red.mp4"]
+    assert sorted(caught.value.failures) == ["broken.mp4", "latin-\udce9.mp4", "red.mp4"]
     assert "cannot be decoded" in caught.value.failures["broken.mp4"]
     assert sorted(index.file_stamps()) == ["it's green.mp4", "more/both.mp4", "zebra.mp4"]
 

@@ -9,7 +9,8 @@ from polyreel.data.clips import Caption, Clip
 from polyreel.data.dataset import Dataset
 from polyreel.data.feature_settings import FeatureSettings
 from polyreel.data.features import FeatureWriter
-from polyreel.training.recipes import Recipe, merged
+from polyreel.training.recipe_files import merged
+from polyreel.training.recipes import Recipe
 
 COLOURS = dict(
     red="rosso", blue="blu", green="verde", black="nero", white="bianco", grey="grigio", brown="marrone", pink="rosa",

@@ -13,7 +13,7 @@ from polyreel.models.retriever import Retriever
 from polyreel.storage import read_json
 from polyreel.training.loop import train
 from polyreel.training.material import gather_material
-from polyreel.training.recipes import load_recipe
+from polyreel.training.recipe_files import load_recipe
 
 
 def weights(run):
@@ -36,6 +36,7 @@ def test_a_run_learns_and_records_what_happened(toy, recipe, tmp_path):
     assert record["status"] == "finished" and record["seed"] == 1
     assert record["dataset_fingerprint"] == toy.fingerprint
     assert record["versions"]["torch"]
+    assert record["device"] == "cpu"
     assert load_recipe(run / "recipe.toml") == recipe(schedule={"steps": 150, "validate_every_steps": 30})
     assert not (run / "checkpoint.safetensors").exists()
 
@@ -89,15 +90,48 @@ def test_ctrl_c_leaves_a_usable_run_that_resumes_to_the_same_bytes(toy, recipe, 
     assert [row["step"] for row in log(resumed)] == [row["step"] for row in log(whole)]
 
 
-def test_the_kept_model_is_the_one_that_validated_best(recipe, tmp_path):
-    run = train(recipe(schedule={"steps": 60}), tmp_path / "run")
-    recalls = {row["step"]: row["val"]["mean_recall_at_10"] for row in log(run) if "val" in row}
-    assert recalls[read_json(run / "run.json")["best_step"]] == max(recalls.values())
+def validations(run):
+    return {row["step"]: row["val"]["mean_recall_at_10"] for row in log(run) if "val" in row}
 
 
-def test_patience_ends_a_run(recipe, tmp_path):
-    run = train(recipe(optimizer={"learning_rate": 1e-9}, schedule={"steps": 1000, "patience": 2}), tmp_path / "run")
-    assert log(run)[-1]["step"] < 1000
+@pytest.fixture(scope="module")
+def restless(recipe):
+    """A recipe that learns so fast that it forgets: its best weights are not its last."""
+    schedule = {"steps": 40, "validate_every_steps": 4, "learning_rate": "constant"}
+    return recipe(optimizer={"learning_rate": 0.3}, schedule=schedule)
+
+
+@pytest.fixture(scope="module")
+def restless_run(restless, tmp_path_factory):
+    return train(restless, tmp_path_factory.mktemp("restless") / "run")
+
+
+def test_the_kept_model_is_the_first_that_validated_best(toy, restless_run):
+    recalls, best_step = validations(restless_run), read_json(restless_run / "run.json")["best_step"]
+    assert best_step == max(recalls, key=recalls.get) and recalls[best_step] > recalls[40]
+    report = evaluate(Retriever.load(restless_run / "model"), toy, features=toy.features("noise"), split="val")
+    assert report.row("mean", "R@10").value == pytest.approx(recalls[best_step])
+
+
+def test_the_best_weights_outlive_an_interruption_after_them(restless, restless_run, tmp_path):
+    after_best = read_json(restless_run / "run.json")["best_step"] + 1
+
+    def interrupt(done, total, doing):
+        if total == 40 and done == after_best:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(restless, tmp_path / "cut", progress=interrupt)
+    assert weights(tmp_path / "cut") == weights(restless_run), "the best so far are the run's model already"
+    assert weights(train(restless, tmp_path / "cut", resume=True)) == weights(restless_run)
+
+
+def test_patience_ends_a_run_that_gets_no_better_and_no_other(recipe, tmp_path):
+    schedule = {"steps": 200, "validate_every_steps": 2, "patience": 3, "learning_rate": "constant"}
+    run = train(recipe(schedule=schedule), tmp_path / "run")
+    recalls, best_step = validations(run), read_json(run / "run.json")["best_step"]
+    assert len(recalls) > 1 + 3, "every better validation gives new patience"
+    assert max(recalls) == best_step + 3 * 2 < 200
 
 
 NEIGHBOURS = {
@@ -215,6 +249,9 @@ def test_data_without_a_validation_split_has_one_set_aside_aloud(toy, recipe, tm
         progress=lambda done, total, doing: said.append(doing),
     )
     assert "no split 'val': 8 of 80 sources set aside for it" in " ".join(said)
+    material = gather_material(recipe(data={"dataset": str(tmp_path / "data")}))
+    assert len(material.val.clip_ids) == 8
+    assert sorted(material.learnt.clip_ids + material.val.clip_ids) == sorted(whole.clip_ids)
 
 
 def test_settings_without_effect_are_said(recipe, tmp_path):

@@ -10,7 +10,7 @@ from polyreel.settings import read_toml
 from polyreel.training.experiment import run_experiment
 from polyreel.training.experiment_settings import load_experiment
 from polyreel.training.planning import plan_experiment
-from polyreel.training.recipes import SHIPPED, load_recipe
+from polyreel.training.recipe_files import SHIPPED, load_recipe
 
 LABSE, DISTILUSE, XLMR, MBERT = ENCODERS
 BACKBONES = {"teacher-xlmr": XLMR, "teacher-mbert": MBERT, "teacher-distiluse": DISTILUSE}

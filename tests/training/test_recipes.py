@@ -4,7 +4,8 @@ import pytest
 
 from polyreel.errors import RecipeError
 from polyreel.training.objective_settings import TERMS, ObjectiveSettings
-from polyreel.training.recipes import SHIPPED, Recipe, load_recipe
+from polyreel.training.recipe_files import SHIPPED, load_recipe
+from polyreel.training.recipes import Recipe
 
 SHIPPED_RECIPES = sorted(
     str(path.relative_to(SHIPPED).with_suffix(""))

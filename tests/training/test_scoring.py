@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from polyreel.data.dataset import Dataset
 from polyreel.errors import DataError
 from polyreel.training.batches import sample_batches
-from polyreel.training.loop import Training
+from polyreel.training.loop import Training, train
 from polyreel.training.material import gather_material
 from polyreel.training.runs import RunFolder
+from polyreel.training.scoring import Scorer
+from polyreel.training.terms import objective
 
 
 @pytest.fixture
@@ -68,3 +71,51 @@ def test_captions_without_a_known_word_do_not_count_in_english_alone(training, t
     assert found["en"].counted_R.tolist() == expected
     with pytest.raises(DataError, match=r"known_words 'gone\.txt' cannot be read \(No such file"):
         training(data={"known_words": "gone.txt"})
+
+
+@pytest.fixture
+def half_english(toy, tmp_path):
+    """The toy data, where every other clip's Italian caption has no English sentence."""
+    ids, langs = (toy.captions[name].to_pylist() for name in ("caption_id", "lang"))
+    is_gone = [lang == "en" and one.endswith("#0") and int(one[4:7]) % 2 for one, lang in zip(ids, langs, strict=True)]
+    captions = toy.where_captions(~np.array(is_gone, bool)).captions
+    Dataset.build("half", toy.clips, captions).save(tmp_path / "half")
+    (tmp_path / "half" / "features").symlink_to(toy.folder / "features")
+    return tmp_path / "half"
+
+
+def test_teachers_and_the_own_english_leave_out_what_they_have_not_read(recipe, training, half_english, tmp_path):
+    teacher = train(recipe(data={"langs": ["en"]}, schedule={"steps": 2}), tmp_path / "teacher")
+    under_way = training(
+        data={"dataset": str(half_english)},
+        objective={"distillation_weight": 1, "self_teaching_weight": 1},
+        teachers={"runs": [str(teacher)]},
+    )
+    batch = next(sample_batches(under_way.table, 16, "independent", seed=1))
+    found = under_way.scorer.score(batch).by_lang["it"]
+    sentences = [under_way.table.sentence_ids[sentence] for sentence in batch.by_lang["it"].sentences_R]
+    expected = [row for row, sentence in enumerate(sentences) if int(sentence[4:7]) % 2 == 0]
+    assert 0 < len(expected) < len(sentences) == len(found.student_RC)
+    assert found.taught.rows_V.tolist() == found.own.rows_U.tolist() == expected
+    bank = gather_material(under_way.recipe).bank
+    clips = [under_way.table.clip_ids[clip] for clip in batch.clips_B]
+    said = bank.similarities(clips, [sentences[row] for row in expected])
+    torch.testing.assert_close(found.taught.sims_KVC, said)
+
+
+def test_a_step_computes_where_the_model_is(recipe, training, tmp_path):
+    teachers = [str(train(recipe(data={"langs": ["en"]}, schedule={"steps": 1}), tmp_path / "teacher"))]
+    of_fixed_shape = ("contrastive", "distillation", "regression", "self_teaching", "imitation")
+    under_way = training(
+        objective={f"{term}_weight": 1 for term in of_fixed_shape},
+        teachers={"runs": teachers},
+    )
+    material = gather_material(under_way.recipe)
+    batch = next(sample_batches(under_way.table, 8, "independent", seed=1))
+    frames = under_way.model.video.frames([material.features[clip_id] for clip_id in material.learnt.clip_ids])
+    under_way.model.to("meta")  # a device that computes shapes alone, and takes nothing that lies on another
+    scorer = Scorer(under_way.recipe, under_way.model, under_way.table, frames, material.bank)
+    loss = objective(under_way.recipe.objective, scorer.score(batch))
+    loss.total.backward()
+    assert loss.total.device.type == "meta"
+    assert {weight.grad.device.type for weight in under_way.model.parameters()} == {"meta"}

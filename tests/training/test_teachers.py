@@ -84,3 +84,29 @@ def test_teachers_of_another_extractor_are_refused(toy, teachers, tmp_path):
             writer.add(clip_id, np.ones((1, 16), np.float32))
     with pytest.raises(FingerprintError, match="extractor 'thumbnails' instead of 'noise'"):
         TeacherBank.build(teachers, other.split("train"), other.features("thumbnails"))
+
+
+def test_a_run_that_was_stopped_teaches_nobody(toy, recipe, tmp_path):
+    def interrupt(done, total, doing):
+        if total == 5 and done == 3:
+            raise KeyboardInterrupt
+
+    half = recipe(schedule={"steps": 5})
+    with pytest.raises(KeyboardInterrupt):
+        train(half, tmp_path / "half", progress=interrupt)
+    assert (tmp_path / "half" / "model" / "config.json").is_file()
+    with pytest.raises(RecipeError, match=r"half is no finished run: it was stopped; go on with it by .* --resume"):
+        TeacherBank.build([tmp_path / "half"], toy.split("train"), toy.features("noise"))
+    train(half, tmp_path / "half", resume=True)
+    TeacherBank.build([tmp_path / "half"], toy.split("train"), toy.features("noise"))
+
+
+def test_a_model_that_came_without_its_run_teaches_too(toy, teachers, tmp_path):
+    learnt, features = toy.split("train"), toy.features("noise")
+    Retriever.load(teachers[0] / "model").save(tmp_path / "imported")
+    clip_ids, caption_ids = learnt.clip_ids[:3], [f"{clip_id}#0" for clip_id in learnt.clip_ids[:3]]
+    found, expected = (
+        TeacherBank.build([one], learnt, features).similarities(clip_ids, caption_ids)
+        for one in (tmp_path / "imported", teachers[0])
+    )
+    assert found.tolist() == expected.tolist()

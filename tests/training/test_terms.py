@@ -82,6 +82,19 @@ def test_one_teacher_is_the_same_under_every_pooling(batch, pooling, term):
     torch.testing.assert_close(found, expected.detach())
 
 
+@pytest.mark.parametrize("term", ["distillation", "regression"])
+def test_one_term_a_teacher_is_their_mean_so_that_their_number_changes_nothing_else(batch, term):
+    sims = batch.by_lang["de"]
+    student, columns = taught_rows(sims)
+    loss = objective(only(**{f"{term}_weight": 2, "teacher_pooling": "each"}), replace(batch, by_lang={"de": sims}))
+    one_each = [
+        distillation(student, teacher, columns, 0.1) if term == "distillation" else regression(student, teacher)
+        for teacher in sims.taught.sims_KVC
+    ]
+    torch.testing.assert_close(loss.parts[f"{term}/de"], sum(one_each).detach() / TEACHERS)
+    torch.testing.assert_close(loss.total, 2 * sum(one_each) / TEACHERS)
+
+
 def test_the_terms_of_one_language_are_their_functions(batch):
     sims = batch.by_lang["de"]
     student, columns = taught_rows(sims)

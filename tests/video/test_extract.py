@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,11 +73,13 @@ def test_bad_files_do_not_stop_the_others(videos: Path, tmp_path: Path) -> None:
     library = tmp_path / "library"
     library.mkdir()
     (library / "a-broken.mp4").write_text("no video")
-    (library / "b.mp4").write_bytes((videos / "dark.mp4").read_bytes())
-    with pytest.raises(ItemsFailedError, match="extracting pixels features: 1 failed, the rest is done") as caught:
+    for name in ("b.mp4", os.fsdecode(b"latin-\xe9.mp4")):
+        (library / name).write_bytes((videos / "dark.mp4").read_bytes())
+    with pytest.raises(ItemsFailedError, match="extracting pixels features: 2 failed, the rest is done") as caught:
         extract(library, PixelExtractor(), tmp_path / "store")
-    assert list(caught.value.failures) == ["a-broken.mp4"]
-    assert "cannot be decoded" in caught.value.failures["a-broken.mp4"]
+    broken, nameless = caught.value.failures.values()
+    assert "a-broken.mp4 cannot be decoded" in broken
+    assert "has a name that is not UTF-8, which no table can hold; rename the file" in nameless
     assert FeatureStore.open(tmp_path / "store").clip_ids == ["b.mp4"]
 
 
@@ -132,7 +135,7 @@ def test_a_dataset_whose_files_are_elsewhere_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_needs_a_store(videos: Path) -> None:
-    with pytest.raises(ValueError, match="no store is named for the features of the videos in"):
+    with pytest.raises(ValueError, match=r"is no dataset, .*; name a store for them \(-o STORE\)"):
         extract(videos, PixelExtractor())
 
 

@@ -161,8 +161,9 @@ def test_wrong_settings_are_explained(shared: Path, tmp_path: Path, content: dic
         OnnxExtractor(tmp_path / "net.onnx")
 
 
-def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "net.onnx").write_text("weights")
+@pytest.mark.parametrize("content", ["weights", ""])
+def test_what_is_no_model_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "net.onnx").write_text(content)
     with pytest.raises(DataError, match=r"net.onnx is no ONNX model that can be run"):
         OnnxExtractor(tmp_path / "net.onnx")
     with pytest.raises(DataError, match=r"there is no ONNX model at .*gone.onnx"):

@@ -7,6 +7,7 @@ from typer import Argument, Option
 
 from polyreel.cli.options import AsJson, DatasetFolder, Quiet, Replace, Threads, print_json, use_threads
 from polyreel.cli.progress import shown
+from polyreel.cli.published import report
 
 
 def world(
@@ -67,9 +68,7 @@ def import_tables(
 
     with shown(quiet) as progress:
         dataset = import_tables(source, output, layout=layout, replace=replace, progress=progress)
-    for warning in dataset.recorded_warnings:
-        print(f"warning: {warning}")
-    print(f"{output}: {dataset.clips.num_rows} clips, {dataset.captions.num_rows} captions")
+    report(output, dataset)
 
 
 def describe(dataset: DatasetFolder, as_json: AsJson = False) -> None:

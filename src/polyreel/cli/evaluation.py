@@ -59,12 +59,12 @@ def evaluate(
             ties=ties,
             progress=progress,
         )
-    if output is not None:
-        report.save(output)
     if as_json:
         print_json(report.to_json())
     else:
         print(one_system(report, "t2v").text(), one_system(report, "v2t").text(), sep="\n\n")
+    if output is not None:  # last, so that what was measured is seen even if it cannot be kept there
+        report.save(output)
 
 
 def compare(

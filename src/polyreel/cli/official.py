@@ -5,7 +5,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from polyreel.cli.options import Quiet, Replace
+from polyreel.cli.options import Quiet, Replace, split_of
 from polyreel.cli.progress import shown
 from polyreel.cli.published import Output, pairs, report
 
@@ -39,12 +39,12 @@ def import_reference(
     """
     from polyreel import import_reference as import_files
 
-    named = [_file_and_split(file) for file in files]
+    named = [split_of(file) for file in files]
     with shown(quiet) as progress:
         dataset = import_files(
             [file for file, _ in named],
             output,
-            splits=[split for _, split in named],
+            splits=[split or None for _, split in named],
             extractors=dict(pairs(extractor, "KEY=NAME")),
             human_langs=human or (),
             replace=replace,
@@ -97,8 +97,3 @@ def import_checkpoint(
     for reason, names in done.dropped.items():
         print(f"left out {len(names)} tensor(s) of {reason}: {names[0]}" + (", ..." if len(names) > 1 else ""))
     print(f"{output}: embeddings of width {done.model.settings.embed_dim}, {', '.join(done.model.langs)}")
-
-
-def _file_and_split(words: str) -> tuple[Path, str | None]:
-    file, colon, split = words.rpartition(":")
-    return (Path(file), split) if colon and not Path(words).exists() else (Path(words), None)

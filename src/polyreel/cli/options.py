@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, Option
 
@@ -21,6 +21,7 @@ Threads = Annotated[
     int,
     Option("--threads", metavar="N", min=1, envvar="OMP_NUM_THREADS", help="Processor threads; one is often fastest."),
 ]
+Device = Annotated[Literal["auto", "cpu", "cuda"], Option("--device", help="Where to compute; auto: a GPU if any.")]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Show no progress.")]
 Replace = Annotated[bool, Option("--replace", help="Delete a dataset that is already there.")]
 AsJson = Annotated[bool, Option("--json", help="Print JSON for programs.")]
@@ -41,10 +42,10 @@ def print_json(value: Json) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def split_of(dataset: str, default: str) -> tuple[Path, str]:
-    """Read DATASET[:SPLIT]: the dataset's folder and the name of the split."""
-    folder, colon, split = dataset.rpartition(":")
-    return (Path(folder), split) if colon and not Path(dataset).exists() else (Path(dataset), default)
+def split_of(words: str, default: str = "") -> tuple[Path, str]:
+    """Read DATASET[:SPLIT] or FILE[:SPLIT]: a path and the name of a split; a path may have a colon of its own."""
+    path, colon, split = words.rpartition(":")
+    return (Path(path), split) if colon and not Path(words).exists() else (Path(words), default)
 
 
 def model_folder(run: Path) -> Path:

@@ -56,7 +56,8 @@ class Pace:
         if seconds <= 0 or done <= self._first_done:
             return ""
         per_second = (done - self._first_done) / seconds
-        return f"{per_second:.3g}/s, {clock_time((total - done) / per_second)} left"
+        speed = f"{per_second:.3g}" if per_second < 100 else f"{per_second:,.0f}"
+        return f"{speed}/s, {clock_time((total - done) / per_second)} left"
 
 
 class Lines:

@@ -32,15 +32,14 @@ def index(
     Example: polyreel index ~/videos --model demo/runs/c2kd -o library
     """
     use_threads(threads)
-    from polyreel import Index, SearchEncoder, update_library
+    from polyreel import SearchEncoder, update_library
+    from polyreel.search.library import open_library
 
+    if extractor is not None and model is None:
+        raise BadParameter("say with which --model it goes", param_hint="--extractor")
     folder = output or videos / ".polyreel"
     encoder = None if model is None else SearchEncoder.open(model_folder(model), extractor)
-    if encoder is None and not folder.exists():
-        raise BadParameter(f"{folder} is no index yet; say with which model to make it", param_hint="--model")
-    opened = (
-        Index.open(folder, encoder) if encoder is None or folder.exists() else Index.create(folder, encoder, videos)
-    )
+    opened = open_library(folder, videos, encoder)
     with shown(quiet) as progress:
         update = update_library(opened, videos, opened.encoder, progress=progress)
     print(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, BadParameter, Option
 
-from polyreel.cli.options import Quiet, Split, Threads, open_model, split_of, use_threads
+from polyreel.cli.options import Device, Quiet, Split, Threads, open_model, split_of, use_threads
 from polyreel.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def train(
         list[str] | None, Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
     ] = None,
     print_only: Annotated[bool, Option("--print", help="Print the whole recipe and train nothing.")] = False,
+    device: Device = "cpu",
     threads: Threads = 1,
     quiet: Quiet = False,
 ) -> None:
@@ -42,7 +43,7 @@ def train(
     if output is None:
         raise BadParameter("say where the run goes with -o RUN", param_hint="-o")
     with shown(quiet) as progress:
-        run = train_model(asked, output, resume=resume, progress=progress)
+        run = train_model(asked, output, resume=resume, device=device, progress=progress)
     print(f"{run}: trained; next: polyreel evaluate {run} {asked.data.dataset}")
 
 

@@ -16,15 +16,30 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import Field
 
 from polyreel.data.checks import RowName, check_captions, check_clips, codes
 from polyreel.data.clips import CAPTION_SCHEMA, CLIP_SCHEMA, ORIGINS, Caption, Clip, as_table
 from polyreel.data.features import FeatureStore
+from polyreel.data.parquet import read_parquet
 from polyreel.errors import DataError
-from polyreel.storage import Json, fingerprint, read_json, write_aside, write_json
+from polyreel.settings import Settings, read_header
+from polyreel.storage import fingerprint, write_aside, write_json
 
 PIVOT_LANG = "en"
 SCHEMA_VERSION = 1
+_HEADER, _CLIPS, _CAPTIONS = "dataset.json", "clips.parquet", "captions.parquet"
+_MARK = b"polyreel.fingerprint"  # key of a table's metadata
+
+
+class _Header(Settings):
+    """What `dataset.json` holds."""
+
+    schema_version: int = Field(description="of the format")
+    name: str = Field(description="what reports call the dataset")
+    videos_folder: str | None = Field(default=None, description="relative to the dataset's folder")
+    fingerprint: str = Field(description="of clips and captions")
+    recorded_warnings: tuple[str, ...] = Field(default=(), description="what was let pass at import")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,48 +105,44 @@ class Dataset:
         """Open a dataset folder.
 
         Raises:
-            DataError: the folder is no dataset, or was written by a later polyreel.
+            DataError: the folder is no dataset, or was written by a later polyreel, or half written by a killed one.
         """
         folder = Path(folder)
-        if not (folder / "dataset.json").is_file():
-            raise DataError(f"{folder} is no dataset: it has no dataset.json; make one with `polyreel import tables`")
-        header = read_json(folder / "dataset.json")
-        if header.get("schema_version") != SCHEMA_VERSION:
-            raise DataError(
-                f"{folder} has schema version {header.get('schema_version')!r}; this polyreel reads {SCHEMA_VERSION}"
-            )
-        videos = header.get("videos_folder")
-        warnings = header.get("recorded_warnings")
+        if not (folder / _HEADER).is_file():
+            raise DataError(f"{folder} is no dataset: it has no {_HEADER}; make one with `polyreel import tables`")
+        header = read_header(_Header, folder / _HEADER, SCHEMA_VERSION)
         return cls(
-            name=str(header["name"]),
-            clips=as_table(pq.read_table(folder / "clips.parquet"), CLIP_SCHEMA),
-            captions=as_table(pq.read_table(folder / "captions.parquet"), CAPTION_SCHEMA),
+            name=header.name,
+            clips=_read(folder / _CLIPS, CLIP_SCHEMA, header),
+            captions=_read(folder / _CAPTIONS, CAPTION_SCHEMA, header),
             folder=folder,
-            videos_folder=(folder / str(videos)) if videos else None,
-            recorded_warnings=tuple(map(str, warnings)) if isinstance(warnings, list) else (),
+            videos_folder=None if header.videos_folder is None else folder / header.videos_folder,
+            recorded_warnings=header.recorded_warnings,
         )
 
     def save(self, folder: Path | str) -> "Dataset":
         """Write the tables to a folder, aside and renamed, and return the dataset opened there.
 
-        All three files are complete before the first is renamed. Feature stores in the folder are left alone.
+        All three files are complete before the first is renamed, and each has the mark of the whole, so that a process
+        killed between two renames leaves nothing that opens. Feature stores in the folder are left alone.
         """
         folder = Path(folder)
-        header: dict[str, Json] = {
-            "schema_version": SCHEMA_VERSION,
-            "name": self.name,
-            "videos_folder": _relative(self.videos_folder, folder),
-            "fingerprint": self.fingerprint,
-            "recorded_warnings": list(self.recorded_warnings),
-        }
+        header = _Header(
+            schema_version=SCHEMA_VERSION,
+            name=self.name,
+            videos_folder=_relative(self.videos_folder, folder),
+            fingerprint=self.fingerprint,
+            recorded_warnings=self.recorded_warnings,
+        )
         with (
-            write_aside(folder / "dataset.json") as header_file,
-            write_aside(folder / "captions.parquet") as captions_file,
-            write_aside(folder / "clips.parquet") as clips_file,
+            write_aside(folder / _HEADER) as header_file,
+            write_aside(folder / _CAPTIONS) as captions_file,
+            write_aside(folder / _CLIPS) as clips_file,
         ):
-            pq.write_table(self.clips, clips_file, compression="zstd")
-            pq.write_table(self.captions, captions_file, compression="zstd")
-            write_json(header_file, header)
+            for table, file in ((self.clips, clips_file), (self.captions, captions_file)):
+                marked = table.replace_schema_metadata({_MARK: self.fingerprint})
+                pq.write_table(marked, file, compression="zstd")
+            write_json(header_file, header.model_dump(mode="json"))
         return Dataset.open(folder)
 
     @cached_property
@@ -237,6 +248,18 @@ class Dataset:
 
     def _with(self, clips: pa.Table, captions: pa.Table) -> "Dataset":
         return replace(self, clips=clips, captions=captions)
+
+
+def _read(path: Path, schema: pa.Schema, header: _Header) -> pa.Table:
+    """Read one of a dataset's tables; one without a mark, as other tools write it, is taken as it is."""
+    table = read_parquet(path)
+    mark = (table.schema.metadata or {}).get(_MARK)
+    if mark is not None and mark.decode() != header.fingerprint:
+        raise DataError(
+            f"{path} and the {_HEADER} beside it are of two datasets; a process that was writing here was stopped; "
+            "run it again"
+        )
+    return as_table(table, schema)
 
 
 def _content(table: pa.Table, schema: pa.Schema) -> Iterator[bytes]:

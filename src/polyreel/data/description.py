@@ -104,10 +104,7 @@ class Description:
             "",
             *_aligned(["split", "clips", "captions"], [[row.split, row.clips, row.captions] for row in self.splits]),
             "",
-            *_aligned(
-                ["language", "origin", "captions", "clips", "captions per clip (min / median / max)"],
-                [_language_row(row) for row in self.languages],
-            ),
+            *self._language_lines(),
             "",
             *self._feature_lines(),
             "",
@@ -119,6 +116,12 @@ class Description:
         """Return the description as JSON values."""
         values: dict[str, Json] = asdict(self)
         return values
+
+    def _language_lines(self) -> list[str]:
+        if not self.languages:
+            return ["captions: none"]
+        head = ["language", "origin", "captions", "clips", "captions per clip (min / median / max)"]
+        return _aligned(head, [_language_row(row) for row in self.languages])
 
     def _feature_lines(self) -> list[str]:
         if not self.features:

@@ -3,10 +3,11 @@
 A store is a folder: `store.json` (what made them), `manifest.parquet` (clip id, shard, first row, rows, checksum, the
 frames' times) and immutable shards `shard-00000.npy`, each one matrix that numpy maps without reading it.
 A writer appends: it collects clips, writes a full shard, then a new manifest. A process killed in between leaves the
-old manifest, and the next writer overwrites the shard nobody names.
+old manifest, and the next writer overwrites the shard nobody names. There is one writer at a time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -18,12 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from polyreel.data.feature_settings import FeatureSettings
+from polyreel.data.parquet import read_parquet
 from polyreel.errors import DataError, FingerprintError
 from polyreel.settings import parse
-from polyreel.storage import fingerprint, read_json, write_aside, write_json
+from polyreel.storage import fingerprint, only_writer, read_json, write_aside, write_json
 
 SHARD_BYTES = 256 * 2**20
-_HEADER = "store.json"
+_HEADER, _TABLE = "store.json", "manifest.parquet"
 _MANIFEST = pa.schema(
     [
         ("clip_id", pa.string()),
@@ -64,8 +66,8 @@ class FeatureStore:
         if not header.is_file():
             raise DataError(f"{folder} is no feature store: it has no {_HEADER}; make one with `polyreel extract`")
         settings = parse(FeatureSettings, read_json(header), str(header), DataError)
-        manifest = header.with_name("manifest.parquet")
-        return cls(header.parent, settings, pq.read_table(manifest) if manifest.exists() else _MANIFEST.empty_table())
+        manifest = header.with_name(_TABLE)
+        return cls(header.parent, settings, read_parquet(manifest) if manifest.exists() else _MANIFEST.empty_table())
 
     @property
     def extractor(self) -> str:
@@ -104,13 +106,13 @@ class FeatureStore:
         """Return the features of one clip, `[T, D]`, a view of the mapped file.
 
         Raises:
-            DataError: the clip has no features here.
+            DataError: the clip has no features here, or their file is missing or was cut short.
         """
         if clip_id not in self._place:
             raise DataError(f"clip {clip_id!r} has no features in {self.folder}; run `polyreel extract` again")
         shard, first, count = self._place[clip_id]
         if shard not in self._shards:
-            self._shards[shard] = np.load(self.folder / _shard_name(shard), mmap_mode="r")
+            self._shards[shard] = _map(self.folder / _shard_name(shard))
         return self._shards[shard][first : first + count]
 
     def missing(self, clip_ids: Iterable[str]) -> list[str]:
@@ -123,11 +125,7 @@ class FeatureStore:
 
 
 class FeatureWriter:
-    """Append features to a store, one clip at a time; use it as a context manager.
-
-    Raises:
-        FingerprintError: the folder holds features made otherwise.
-    """
+    """Append features to a store, one clip at a time; to be used as a context manager, and by one process at a time."""
 
     def __init__(self, folder: Path | str, settings: FeatureSettings, *, shard_bytes: int = SHARD_BYTES) -> None:
         self.folder = Path(folder)
@@ -136,23 +134,43 @@ class FeatureWriter:
         self._pending: list[tuple[str, Rows, list[float] | None]] = []
         self._pending_bytes = 0
         self._manifest = _MANIFEST.empty_table()
-        if (self.folder / _HEADER).exists():
-            store = FeatureStore.open(self.folder)
-            if difference := store.settings.difference(settings):
-                raise FingerprintError(
-                    f"{folder} holds features made otherwise: {difference}; name another folder, or delete this one"
-                )
-            self._manifest = store.manifest
-        write_json(self.folder / _HEADER, settings.model_dump(mode="json"))  # the extractor may lie elsewhere now
-        self._written = set(self._manifest["clip_id"].to_pylist())
+        self._written: set[str] = set()
+        self._at_exit = ExitStack()
 
     def __enter__(self) -> "FeatureWriter":
+        """Open the store, or make it.
+
+        Raises:
+            DataError: the folder holds something else, or another process is writing to it.
+            FingerprintError: it holds features made otherwise.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(only_writer(self.folder))
+            self._manifest = self._opened()
+            self._written = set(self._manifest["clip_id"].to_pylist())
+            stack.callback(self.flush)
+            self._at_exit = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.flush()
+        self._at_exit.close()
+
+    def _opened(self) -> pa.Table:
+        """Return the manifest of what is there, and write the header."""
+        manifest = _MANIFEST.empty_table()
+        if (self.folder / _HEADER).exists():
+            store = FeatureStore.open(self.folder)
+            if difference := store.settings.difference(self.settings):
+                raise FingerprintError(
+                    f"{self.folder} holds features made otherwise: {difference}; name another folder, or delete this"
+                )
+            manifest = store.manifest
+        elif strangers := sorted(path.name for path in self.folder.iterdir() if not path.name.startswith(".")):
+            raise DataError(f"{self.folder} holds {strangers[0]!r} and is no feature store; name another folder")
+        write_json(self.folder / _HEADER, self.settings.model_dump(mode="json"))  # the extractor may lie elsewhere now
+        return manifest
 
     def __contains__(self, clip_id: object) -> bool:
         return clip_id in self._written
@@ -203,7 +221,7 @@ class FeatureWriter:
             schema=_MANIFEST,
         )
         self._manifest = pa.concat_tables([self._manifest, added])
-        with write_aside(self.folder / "manifest.parquet") as aside:
+        with write_aside(self.folder / _TABLE) as aside:
             pq.write_table(self._manifest, aside)
         self._pending, self._pending_bytes = [], 0
 
@@ -227,6 +245,14 @@ def _kept(rows: npt.NDArray[np.number]) -> Rows:
     """Copy rows into the number type they are kept in, so that the caller may reuse its buffer."""
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, which is refused
         return rows.astype(np.float16) if rows.dtype == np.float16 else rows.astype(np.float32)
+
+
+def _map(shard: Path) -> Rows:
+    try:
+        rows: Rows = np.load(shard, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{shard} is missing or was cut short ({error}); delete its folder and extract again") from None
+    return rows
 
 
 def _shard_name(shard: int) -> str:

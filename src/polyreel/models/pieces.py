@@ -2,7 +2,7 @@
 
 A pretrained table may hold 100,000 pieces of which the training captions use a few thousand. Adam moves no row that no
 gradient has reached, yet visits all of them in every step, which is then nearly all of a step's time. So the rows that
-can learn are a parameter, and the others a buffer that keeps what it was given.
+can learn are a parameter, and the others a buffer that keeps what it was given; AdamW's decay does not reach it either.
 
 Shapes: `B` texts, `N` tokens, `P` pieces, `D` dims.
 """

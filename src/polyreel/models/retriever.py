@@ -93,6 +93,11 @@ class Retriever(nn.Module):
         return self.settings.langs
 
     @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.video.project.linear.weight.device
+
+    @property
     def fingerprint(self) -> str:
         """Digest of settings, vocabulary and weights; two models with the same one give the same embeddings."""
         weights = sorted(self.state_dict().items())
@@ -126,12 +131,11 @@ class Retriever(nn.Module):
         """
         for number, matrix in enumerate(features):
             check_rows(f"#{number}", matrix, self.features.dim)
-        device = self.video.project.linear.weight.device
         found = np.zeros((len(features), self.settings.embed_dim), np.float32)
         with self._asked():
             for rows in _by_length(np.array([len(matrix) for matrix in features]), batch_size):
                 video_CTD, mask_CT = self.video.frames([features[row] for row in rows])
-                found[rows] = self.embed_clips(video_CTD.to(device), mask_CT.to(device)).cpu().numpy()
+                found[rows] = self.embed_clips(video_CTD.to(self.device), mask_CT.to(self.device)).cpu().numpy()
         return found
 
     def check_features(self, store: FeatureStore) -> None:

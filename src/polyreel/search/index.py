@@ -9,15 +9,18 @@ Shapes: N clips, D width of an embedding.
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from polyreel.errors import DataError, FingerprintError
 from polyreel.search.table import ClipTable, IndexedClip
+from polyreel.settings import Settings, read_header
 from polyreel.similarity import Embeddings, similarities, top_k
-from polyreel.storage import Json, read_json, write_aside, write_json
+from polyreel.storage import is_vacant, write_aside, write_json
 
 if TYPE_CHECKING:
     from polyreel.search.encoder import SearchEncoder
@@ -45,23 +48,15 @@ class Hit:
     score: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class IndexHeader:
-    """What an index was made with, as `index.json` keeps it.
+class IndexHeader(Settings):
+    """What an index was made with, as `index.json` keeps it."""
 
-    Attributes:
-        encoder_fingerprint: of the model, extractor and sampling that made every embedding in it.
-        dim: width of an embedding.
-        extractor: what `open_extractor` takes.
-        model_folder: relative to the index's folder; None for a model that lived in memory alone.
-        library_folder: the videos' folder, relative to the index's.
-    """
-
-    encoder_fingerprint: str
-    dim: int
-    extractor: str
-    model_folder: str | None
-    library_folder: str
+    schema_version: int = Field(description="of the format")
+    encoder_fingerprint: str = Field(description="of the model, extractor and sampling that made every embedding in it")
+    dim: int = Field(ge=1, description="width of an embedding")
+    extractor: str = Field(description="what `open_extractor` takes")
+    model_folder: str | None = Field(description="relative to the index; none for a model that lived in memory alone")
+    library_folder: str = Field(description="the videos' folder, relative to the index's")
 
 
 class Index:
@@ -83,17 +78,18 @@ class Index:
         """Make an empty index.
 
         Args:
-            folder: where; must not exist yet.
+            folder: where; there must be nothing yet, or an empty folder.
             encoder: what will embed clips and queries.
             library_folder: where the videos lie.
 
         Raises:
-            DataError: the folder exists.
+            DataError: something is there.
         """
         folder = Path(folder)
-        if folder.exists():
+        if not is_vacant(folder):
             raise DataError(f"{folder} exists already; open the index there, or name another folder")
         header = IndexHeader(
+            schema_version=SCHEMA_VERSION,
             encoder_fingerprint=encoder.fingerprint,
             dim=encoder.dim,
             extractor=encoder.extractor.source,
@@ -102,7 +98,7 @@ class Index:
         )
         with write_aside(folder) as aside:
             ClipTable.create(aside, header.dim)
-            write_json(aside / _HEADER, {"schema_version": SCHEMA_VERSION, **asdict(header)})
+            write_json(aside / _HEADER, header.model_dump(mode="json"))
         return cls(folder, header, encoder)
 
     @classmethod
@@ -114,18 +110,13 @@ class Index:
             encoder: what embeds queries; None opens the one the index was made with when it is first needed.
 
         Raises:
-            DataError: the folder is no index, or was written by another version of the format.
+            DataError: the folder is no index, or its header was edited or written in another version of the format.
             FingerprintError: the encoder is not the one the index was made with.
         """
         folder = Path(folder)
-        if not (folder / _HEADER).is_file():
+        if not is_index(folder):
             raise DataError(f"{folder} is no index: it has no {_HEADER}; make one with `polyreel index`")
-        values = read_json(folder / _HEADER)
-        if values.get("schema_version") != SCHEMA_VERSION:
-            raise DataError(
-                f"{folder} has schema version {values.get('schema_version')!r}; this polyreel reads {SCHEMA_VERSION}"
-            )
-        index = cls(folder, _header(values), encoder)
+        index = cls(folder, read_header(IndexHeader, folder / _HEADER, SCHEMA_VERSION), encoder)
         if encoder is not None:
             index.check_fingerprint(encoder.fingerprint)
         return index
@@ -140,7 +131,7 @@ class Index:
         """What embeds clips and queries; opening it loads the model.
 
         Raises:
-            DataError: the model lived in memory alone.
+            DataError: the model lived in memory alone, or is not where it was.
             FingerprintError: the model or the extractor has changed since the index was made.
         """
         if self._given_encoder is not None:
@@ -149,7 +140,13 @@ class Index:
             raise DataError(f"{self.folder} was made with a model that is in no folder; hand its encoder to Index.open")
         from polyreel.search.encoder import SearchEncoder
 
-        encoder = SearchEncoder.open((self.folder / self.header.model_folder).resolve(), self.header.extractor)
+        model = (self.folder / self.header.model_folder).resolve()
+        if not model.is_dir():
+            raise DataError(
+                f"{self.folder} was made with the model {model}, which is not there any more; say where it is now: "
+                f"polyreel index {self.library_folder} --model MODEL -o {self.folder}"
+            )
+        encoder = SearchEncoder.open(model, self.header.extractor)
         self.check_fingerprint(encoder.fingerprint)
         return encoder
 
@@ -164,6 +161,21 @@ class Index:
                 f"{self.folder} holds embeddings of encoder {self.header.encoder_fingerprint}, not of "
                 f"{encoder_fingerprint}; model, extractor and sampled frames must be the same; make another index"
             )
+
+    def follow(self, encoder: "SearchEncoder") -> None:
+        """Note where model and extractor lie now, so that whoever opens the index finds them.
+
+        Raises:
+            FingerprintError: the encoder is not the one the index was made with.
+        """
+        self.check_fingerprint(encoder.fingerprint)
+        places = {"extractor": encoder.extractor.source}
+        if encoder.model_folder is not None:
+            places["model_folder"] = _relative(encoder.model_folder, self.folder)
+        followed = self.header.model_copy(update=places)
+        if followed != self.header:
+            self.header = followed
+            write_json(self.folder / _HEADER, followed.model_dump(mode="json"))
 
     def __len__(self) -> int:
         return len(self._table)
@@ -232,15 +244,9 @@ class Index:
         )
 
 
-def _header(values: dict[str, Json]) -> IndexHeader:
-    model_folder = values["model_folder"]
-    return IndexHeader(
-        encoder_fingerprint=str(values["encoder_fingerprint"]),
-        dim=int(str(values["dim"])),
-        extractor=str(values["extractor"]),
-        model_folder=None if model_folder is None else str(model_folder),
-        library_folder=str(values["library_folder"]),
-    )
+def is_index(folder: Path) -> bool:
+    """Tell whether an index lies in a folder."""
+    return (folder / _HEADER).is_file()
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from polyreel.errors import DataError, ItemsFailedError, VideoError
 from polyreel.progress import Progress, silent
 from polyreel.search.encoder import SearchEncoder
-from polyreel.search.index import Index
+from polyreel.search.index import Index, is_index
 from polyreel.search.table import IndexedClip
 from polyreel.similarity import Embeddings
 from polyreel.storage import fingerprint
@@ -39,6 +39,27 @@ class _EmbeddedVideo:
     embeddings: Embeddings
 
 
+def open_library(index_folder: Path, videos_folder: Path, encoder: SearchEncoder | None = None) -> Index:
+    """Open the index of a folder of videos, or make an empty one if there is none yet.
+
+    Args:
+        index_folder: where the index lies, or will.
+        videos_folder: the videos' folder.
+        encoder: what embeds clips and queries; None means the one an index was made with.
+
+    Raises:
+        DataError: there is no index yet and no encoder to make it with; or something else is in its place.
+        VideoError: there is no index yet, and the folder has no videos to make it of.
+        FingerprintError: the index was made with another encoder.
+    """
+    if is_index(index_folder):
+        return Index.open(index_folder, encoder)
+    if encoder is None:
+        raise DataError(f"{index_folder} is no index yet; say with which model to make it (--model RUN)")
+    find_videos(videos_folder)
+    return Index.create(index_folder, encoder, videos_folder)
+
+
 def update_library(
     index: Index,
     videos_folder: Path,
@@ -49,7 +70,8 @@ def update_library(
 ) -> LibraryUpdate:
     """Put new and changed videos of a folder into its index, and take out those that are gone or unusable now.
 
-    A video has changed when its size, its time of change or the window has.
+    A video has changed when its size, its time of change or the window has. An index follows its model and its
+    extractor to where they lie now.
 
     Args:
         index: the folder's index.
@@ -71,6 +93,7 @@ def update_library(
     stamps = {path.relative_to(library).as_posix(): _stamp(path, window_seconds) for path in find_videos(library)}
     known = index.file_stamps()
     todo = {video: stamp for video, stamp in stamps.items() if known.get(video) != stamp}
+    index.follow(encoder)
     failures = _index_videos(index, library, todo, encoder, window_seconds, progress)
     stale = [video for video in known if video not in stamps or video in failures]
     index.remove(stale)

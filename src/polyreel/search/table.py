@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from polyreel.errors import DataError
 from polyreel.similarity import Embeddings
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ class ClipTable:
 
     @cached_property
     def _table(self) -> "lancedb.table.Table":
+        if not (self.folder / f"{_NAME}.lance").is_dir():
+            raise DataError(f"{self.folder} has lost its table {_NAME}.lance; delete the index and make it anew")
         return _connect(self.folder).open_table(_NAME)
 
 

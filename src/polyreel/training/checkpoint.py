@@ -52,6 +52,8 @@ def save_checkpoint(
     for number, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{number}/{name}": torch.as_tensor(value) for name, value in moments.items()}
     tensors["random"] = torch.get_rng_state()
+    if model.device.type == "cuda":
+        tensors["cuda_random"] = torch.cuda.get_rng_state(model.device)
     with write_aside(path) as aside:
         save_file(
             {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()},
@@ -76,6 +78,8 @@ def load_checkpoint(
         moments.setdefault(int(number), {})[moment] = tensor
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     torch.set_rng_state(tensors["random"])
+    if model.device.type == "cuda" and "cuda_random" in tensors:
+        torch.cuda.set_rng_state(tensors["cuda_random"], model.device)
     return standing, _below(tensors, "best/")
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from polyreel.errors import RecipeError
 from polyreel.evaluation.metrics import Metric
 from polyreel.settings import Settings, parse, read_toml
-from polyreel.training.recipes import find_recipe
+from polyreel.training.recipe_files import find_recipe
 
 
 class SystemSettings(Settings):

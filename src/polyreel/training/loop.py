@@ -7,16 +7,19 @@ the weights. The kept model is the one that validated best; the test split is ne
 
 import time
 from pathlib import Path
+from typing import TextIO
 
 import torch
 from torch import Tensor, nn
 
 from polyreel.errors import RecipeError
+from polyreel.models.devices import CPU, DeviceName, name_of, open_device
 from polyreel.models.retriever import Retriever
 from polyreel.progress import Progress, silent
 from polyreel.storage import Json
 from polyreel.training.batches import ParallelBatch, sample_batches, steps_per_epoch, tabulate
 from polyreel.training.checkpoint import Standing, load_checkpoint, save_checkpoint
+from polyreel.training.interruption import unbroken
 from polyreel.training.material import Material, gather_material
 from polyreel.training.optimization import clip_gradients, make_optimizer, rate_factor, set_rate
 from polyreel.training.recipes import Recipe
@@ -27,15 +30,24 @@ from polyreel.training.validation import Validator
 
 LOG_EVERY_STEPS = 10
 CHECKPOINT_SECONDS = 60.0
+MOST_CHECKPOINT_SHARE = 0.05
 
 
-def train(recipe: Recipe, run: Path | str, *, resume: bool = False, progress: Progress = silent) -> Path:
+def train(
+    recipe: Recipe,
+    run: Path | str,
+    *,
+    resume: bool = False,
+    device: DeviceName = "cpu",
+    progress: Progress = silent,
+) -> Path:
     """Train what a recipe asks for.
 
     Args:
         recipe: the settings.
         run: folder to fill; a finished run of the same recipe and inputs in it is left as it is.
         resume: go on with an unfinished run there.
+        device: where to compute. Weights start and batches are drawn alike everywhere; rounding and dropout differ.
         progress: called at every step, and with what is prepared before.
 
     Returns:
@@ -43,27 +55,31 @@ def train(recipe: Recipe, run: Path | str, *, resume: bool = False, progress: Pr
 
     Raises:
         DataError, FingerprintError, RecipeError: data, folder or recipe cannot be used; nothing was trained.
+        ValueError: there is no such device.
         KeyboardInterrupt: passed on after the best model so far and the state were saved.
     """
     recipe.check()
+    place = open_device(device)
     if idle := recipe.idle_settings():
         progress(0, 1, f"settings without effect: {', '.join(idle)}")
     if (pooling := recipe.objective.teacher_pooling) != recipe.expanded().objective.teacher_pooling:
         progress(0, 1, f"the reference calls it {pooling!r}: similarities are pooled the other way round")
     folder = RunFolder(Path(run))
-    material = gather_material(recipe, progress)
+    material = gather_material(recipe, progress, place)
     folder.start(recipe, material.inputs, resume=resume)
     if folder.is_finished:
         progress(1, 1, f"{folder.path} is finished")
         return folder.path
-    training = Training(recipe.expanded(), material, folder)
+    training = Training(recipe.expanded(), material, folder, place)
     status = "interrupted"
+    training.restore()
     try:
         training.run(progress)
         status = "finished"
     finally:
         training.save_best()
-        folder.finish(recipe, material.inputs, status=status, best_step=training.standing.best_step)
+        best_step = training.standing.best_step
+        folder.finish(recipe, material.inputs, status=status, best_step=best_step, device=name_of(place))
     return folder.path
 
 
@@ -92,7 +108,7 @@ def _shape(weights: dict[str, Tensor], name: str) -> tuple[int, ...] | None:
 class Training:
     """A run under way: model, optimizer, and where it stands."""
 
-    def __init__(self, recipe: Recipe, material: Material, folder: RunFolder) -> None:
+    def __init__(self, recipe: Recipe, material: Material, folder: RunFolder, device: torch.device = CPU) -> None:
         self.recipe, self.folder, self.langs = recipe, folder, material.langs
         self.standing = Standing()
         torch.manual_seed(recipe.seed)
@@ -107,6 +123,7 @@ class Training:
         )
         if material.start is not None:
             start_with(self.model, material.start)
+        self.model.to(device)
         self.table = tabulate(learnt, material.langs, self.model.text.tokenize)
         frames = self.model.video.frames([features[clip_id] for clip_id in learnt.clip_ids])
         self.scorer = Scorer(recipe, self.model, self.table, frames, material.bank, material.known)
@@ -119,9 +136,12 @@ class Training:
         self.num_steps = recipe.schedule.steps or recipe.schedule.epochs * self.steps_an_epoch
 
     def run(self, progress: Progress) -> None:
-        """Train from where the folder's checkpoint stands to the end, or until patience ends."""
-        self._restore()
-        every = self.recipe.schedule.validate_every_steps or self.steps_an_epoch
+        """Train from where the run stands to the end, or until patience ends.
+
+        Raises:
+            KeyboardInterrupt: passed on between two steps, after the state was saved. What fails within a step leaves
+                the state that was last saved, for no run was ever in the middle of one.
+        """
         batches = sample_batches(
             self.table,
             self.recipe.batches.size,
@@ -130,30 +150,46 @@ class Training:
             first_step=self.standing.step,
         )
         self.model.train()
-        saved = time.monotonic()
+        due = time.monotonic() + CHECKPOINT_SECONDS
         with self.folder.metrics.open("a", encoding="utf-8") as log:
-            while not self._is_over():
-                started = time.monotonic()
-                loss = self._step(next(batches))
-                self.standing.step += 1
-                if self.standing.step % LOG_EVERY_STEPS == 0 or self.standing.step == 1:
-                    append_record(log, self._loss_record(loss))
-                is_due = self.standing.step % every == 0 or self.standing.step == self.num_steps
-                if is_due and self.validator is not None:
-                    append_record(log, self._validate(self.validator))
-                self.standing.seconds += time.monotonic() - started
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    self._save_checkpoint()
-                    saved = time.monotonic()
-                progress(self.standing.step, self.num_steps, self._describe(loss))
+            try:
+                while not self._is_over():
+                    with unbroken():
+                        loss = self._advance(next(batches), log)
+                    if time.monotonic() > due:
+                        due = self._save_checkpoint()
+                    progress(self.standing.step, self.num_steps, self._describe(loss))
+            except KeyboardInterrupt:
+                self._save_checkpoint()
+                raise
+
+    def restore(self) -> None:
+        """Go back to where the folder's checkpoint stands, if there is one, and drop what was logged after it."""
+        if self.folder.checkpoint.is_file():
+            self.standing, self.best = load_checkpoint(
+                self.folder.checkpoint, self.model, self.optimizer, self.teacher_logits_K
+            )
+        self.folder.keep_log_until(self.standing.step)
 
     def save_best(self) -> None:
         """Save the weights that validated best, or the present ones before any validation, as the run's model."""
-        if not self._is_over():
-            self._save_checkpoint()
         if self.best:
             self.model.load_state_dict(self.best)
         self.model.save(self.folder.model)
+
+    def _advance(self, batch: ParallelBatch, log: TextIO) -> Loss:
+        """Do a step and what is due after it: a line in the log, a validation."""
+        started = time.monotonic()
+        loss = self._step(batch)
+        self.standing.step += 1
+        if self.standing.step % LOG_EVERY_STEPS == 0 or self.standing.step == 1:
+            append_record(log, self._loss_record(loss))
+        every = self.recipe.schedule.validate_every_steps or self.steps_an_epoch
+        is_due = self.standing.step % every == 0 or self.standing.step == self.num_steps
+        if is_due and self.validator is not None:
+            append_record(log, self._validate(self.validator))
+        self.standing.seconds += time.monotonic() - started
+        return loss
 
     def _step(self, batch: ParallelBatch) -> Loss:
         schedule, step = self.recipe.schedule, self.standing.step
@@ -174,7 +210,7 @@ class Training:
         settings = self.recipe.objective
         if not settings.pools_teachers or settings.teacher_pooling != "learnt":
             return None
-        logits_K = nn.Parameter(torch.zeros(len(self.recipe.teachers.runs)))
+        logits_K = nn.Parameter(torch.zeros(len(self.recipe.teachers.runs), device=self.model.device))
         rate = settings.teacher_weights_learning_rate
         self.optimizer.add_param_group({"params": [logits_K], "lr": rate, "peak": rate, "weight_decay": 0.0})
         return logits_K
@@ -213,14 +249,11 @@ class Training:
             words.append(f"best R@10 {self.standing.best_recall:.1f}")
         return ", ".join(words)
 
-    def _save_checkpoint(self) -> None:
+    def _save_checkpoint(self) -> float:
+        """Save the state; return when that is due again: later where it takes long, as with a large encoder."""
+        began = time.monotonic()
         save_checkpoint(
             self.folder.checkpoint, self.standing, self.model, self.best, self.optimizer, self.teacher_logits_K
         )
-
-    def _restore(self) -> None:
-        if self.folder.checkpoint.is_file():
-            self.standing, self.best = load_checkpoint(
-                self.folder.checkpoint, self.model, self.optimizer, self.teacher_logits_K
-            )
-        self.folder.keep_log_until(self.standing.step)
+        now = time.monotonic()
+        return now + max(CHECKPOINT_SECONDS, (now - began) / MOST_CHECKPOINT_SHARE)

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
 from polyreel.data.substitutes import with_substitutes
 from polyreel.errors import DataError, RecipeError
+from polyreel.models.devices import CPU
 from polyreel.models.retriever import Retriever
 from polyreel.progress import Progress, silent
 from polyreel.storage import Json, fingerprint
@@ -51,8 +53,13 @@ class Material:
     inputs: dict[str, Json]
 
 
-def gather_material(recipe: Recipe, progress: Progress = silent) -> Material:
+def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.device = CPU) -> Material:
     """Open a recipe's data and ask its teachers.
+
+    Args:
+        recipe: the settings.
+        progress: told what is prepared.
+        device: where teachers that were not asked yet compute.
 
     Raises:
         DataError: a split, a language, captions or features are missing.
@@ -62,14 +69,16 @@ def gather_material(recipe: Recipe, progress: Progress = silent) -> Material:
     dataset = open_dataset(settings)
     features = dataset.features(settings.features)
     langs = settings.langs or dataset.langs
-    whole, val = (
-        _split(dataset, settings, progress) if recipe.chooses_epoch else (dataset.split(settings.train_split), None)
-    )
+    whole, val = _split(dataset, recipe, progress)
     for part in filter(None, (whole, val)):
         _check_covered(part, features)
+    _check_can_choose(val, langs)
+    if not settings.langs and (idle := {*settings.captions_per_clip, *recipe.objective.lang_weight} - set(langs)):
+        progress(0, 1, f"settings without effect: no captions in {', '.join(sorted(idle))}")
     bank = None
     if recipe.objective.asks_teachers:
-        bank = TeacherBank.build(recipe.teachers.runs, whole, features, lang=recipe.teachers.lang, progress=progress)
+        teachers = recipe.teachers
+        bank = TeacherBank.build(teachers.runs, whole, features, lang=teachers.lang, device=device, progress=progress)
     _check_imitated(recipe, langs, bank)
     learnt = whole.in_langs(langs).first_captions(settings.captions_per_clip)
     inputs: dict[str, Json] = {
@@ -81,18 +90,16 @@ def gather_material(recipe: Recipe, progress: Progress = silent) -> Material:
     start = None if recipe.start is None else open_run(Path(recipe.start))
     if start is not None:
         inputs["start_fingerprint"] = start.fingerprint
-    known = None
-    if settings.known_words is not None:
-        words = _read_words(settings.known_words)
+    words = None if settings.known_words is None else _read_words(settings.known_words)
+    if words is not None:
         inputs["known_words_fingerprint"] = fingerprint(sorted(words))
-        known = _with_words(learnt.in_langs([recipe.teachers.lang]).captions, words)
     return Material(
         learnt=learnt,
         val=val,
         features=features,
         langs=tuple(langs),
         start=start,
-        known=known,
+        known=None if words is None else _with_words(learnt.in_langs([recipe.teachers.lang]).captions, words),
         bank=bank,
         inputs=inputs,
     )
@@ -104,8 +111,11 @@ def open_dataset(settings: DataSettings) -> Dataset:
     return with_substitutes(dataset, settings.substitutes) if settings.substitutes else dataset
 
 
-def _split(dataset: Dataset, settings: DataSettings, progress: Progress) -> tuple[Dataset, Dataset]:
+def _split(dataset: Dataset, recipe: Recipe, progress: Progress) -> tuple[Dataset, Dataset | None]:
+    settings = recipe.data
     learnt = dataset.split(settings.train_split)
+    if not recipe.chooses_epoch:
+        return learnt, None
     if settings.val_split in dataset.splits:
         return learnt, dataset.split(settings.val_split)
     source_C = learnt.clips["source"].to_pylist()
@@ -148,6 +158,14 @@ def _with_words(captions: pa.Table, known: frozenset[str]) -> frozenset[str]:
     """Return the ids of captions with a known word, words being what the reference takes for them."""
     pairs = zip(captions["caption_id"].to_pylist(), captions["text"].to_pylist(), strict=True)
     return frozenset(caption_id for caption_id, text in pairs if not known.isdisjoint(_WORD.findall(text)))
+
+
+def _check_can_choose(val: Dataset | None, langs: Sequence[str]) -> None:
+    if val is not None and not val.in_langs(langs).captions.num_rows:
+        raise DataError(
+            f"the clips of {val.name!r} that are to choose the epoch have no captions in {', '.join(langs)}; add "
+            'some, name another data.val_split, or keep the last weights with schedule.keep = "last"'
+        )
 
 
 def _check_covered(dataset: Dataset, features: FeatureStore) -> None:

@@ -1,13 +1,11 @@
-"""Recipe: everything one training run is asked to do, read from TOML.
+"""Recipe: everything one training run is asked to do.
 
-A recipe states only what differs from the defaults, which are the C2KD paper's; it may build on another with
-`extends = "name"`. Recipes that ship with polyreel are named like `msrvtt1k/c2kd`; any other is a path to a file.
-Zero-shot, translate-train and C2KD are the same loop under three settings: `data.langs`, `objective` and `teachers`.
-`reference = true` stands for the reference implementation's arithmetic where it differs; `expanded` writes it out.
+A recipe states only what differs from the defaults, which are the C2KD paper's. Zero-shot, translate-train and C2KD are
+the same loop under three settings: `data.langs`, `objective` and `teachers`. `reference = true` stands for the
+reference implementation's arithmetic where it differs; `expanded` writes it out.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Literal
 
 import tomli_w
@@ -15,11 +13,9 @@ from pydantic import Field
 
 from polyreel.errors import RecipeError
 from polyreel.models.settings import TextSettings, VideoSettings
-from polyreel.settings import Settings, Table, parse, read_toml
+from polyreel.settings import Settings, Table, parse
 from polyreel.storage import fingerprint
 from polyreel.training.objective_settings import ObjectiveSettings, TeacherPooling
-
-SHIPPED = Path(__file__).parents[1] / "recipes"
 
 # What the reference's names for pooling do to similarities; its other names do what they say.
 REFERENCE_POOLING: Mapping[TeacherPooling, TeacherPooling] = {"min": "max", "max": "min"}
@@ -178,75 +174,6 @@ class Recipe(Settings):
     def to_toml(self) -> str:
         """Return every setting, defaults included, as TOML; settings that are None are left out."""
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
-
-
-def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe by shipped name or path.
-
-    Args:
-        name_or_path: like `msrvtt1k/c2kd`, or a path to a TOML file.
-        overrides: settings in the form `objective.temperature=0.1`, values in TOML; they win.
-
-    Raises:
-        RecipeError: no such recipe, an unknown key, a value out of range, or settings that contradict one another.
-    """
-    values = read_recipe_table(name_or_path)
-    for override in overrides:
-        values = merged(values, _parse_override(override))
-    recipe = parse(Recipe, values, f"recipe {str(name_or_path)!r}")
-    recipe.check()
-    return recipe
-
-
-def read_recipe_table(name_or_path: str | Path) -> dict[str, object]:
-    """Read a recipe's TOML with everything it extends, unchecked.
-
-    Raises:
-        RecipeError: no such recipe, or no TOML.
-    """
-    values = read_toml(find_recipe(name_or_path))
-    parent = values.pop("extends", None)
-    return values if parent is None else merged(read_recipe_table(str(parent)), values)
-
-
-def find_recipe(name_or_path: str | Path) -> Path:
-    """Return the file of a recipe or experiment: a shipped one by name, any other by path.
-
-    Raises:
-        RecipeError: there is neither; the message lists the shipped ones.
-    """
-    path, shipped = Path(name_or_path), SHIPPED / f"{name_or_path}.toml"
-    if path.suffix == ".toml" and path.is_file():
-        return path
-    if shipped.is_file():
-        return shipped
-    names = ", ".join(
-        sorted(
-            str(file.relative_to(SHIPPED).with_suffix("")) for file in SHIPPED.glob("*/*.toml") if file.stem != "import"
-        )
-    )
-    raise RecipeError(f"{str(name_or_path)!r} is neither a .toml file nor a shipped recipe; shipped are {names}")
-
-
-def merged(values: Table, changes: Table) -> dict[str, object]:
-    """Return nested tables with changes laid over them; `langs` and other lists are replaced whole."""
-    result = dict(values)
-    for key, change in changes.items():
-        old = result.get(key)
-        result[key] = merged(old, change) if isinstance(old, Mapping) and isinstance(change, Mapping) else change
-    return result
-
-
-def _parse_override(override: str) -> dict[str, object]:
-    import tomllib
-
-    key, equals, value = override.partition("=")
-    if not equals or not key.strip():
-        raise RecipeError(f"{override!r} is no setting; write key=value, as in objective.temperature=0.1")
-    try:
-        return tomllib.loads(f"{key} = {value}")
-    except tomllib.TOMLDecodeError:
-        return tomllib.loads(f"{key} = {tomli_w.dumps({'x': value.strip()})[4:]}")
 
 
 def _without_keys(recipe: Recipe, idle: Sequence[str]) -> dict[str, object]:

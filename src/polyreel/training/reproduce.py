@@ -14,7 +14,8 @@ from polyreel.progress import Progress, silent
 from polyreel.training.experiment import run_experiment
 from polyreel.training.experiment_settings import ExperimentSettings, load_experiment
 from polyreel.training.planning import PlannedRun, plan_experiment
-from polyreel.training.recipes import SHIPPED, Recipe
+from polyreel.training.recipe_files import SHIPPED
+from polyreel.training.recipes import Recipe
 from polyreel.training.results import ExperimentResult
 
 FILE = "reproduce.toml"

@@ -59,17 +59,18 @@ class RunFolder:
             write_text(self.path / "recipe.toml", recipe.to_toml())
             self._write(recipe, inputs, status="started")
 
-    def finish(self, recipe: Recipe, inputs: Mapping[str, Json], *, status: str, best_step: int) -> None:
-        """Record how the run ended: "finished" or "interrupted"."""
-        self._write(recipe, inputs, status=status, best_step=best_step)
+    def finish(self, recipe: Recipe, inputs: Mapping[str, Json], *, status: str, best_step: int, device: str) -> None:
+        """Record how the run ended, "finished" or "interrupted", and where it was computed."""
+        self._write(recipe, inputs, status=status, best_step=best_step, device=device)
         if status == "finished":
             self.checkpoint.unlink(missing_ok=True)
 
     def keep_log_until(self, step: int) -> None:
-        """Drop log lines after a step, when the run goes on from there."""
+        """Drop log lines after a step, when the run goes on from there, and one that a killed process left unended."""
         if self.metrics.is_file():
-            lines = [line for line in self.metrics.read_text("utf-8").splitlines() if json.loads(line)["step"] <= step]
-            write_text(self.metrics, "".join(f"{line}\n" for line in lines))
+            lines = self.metrics.read_text("utf-8").splitlines(keepends=True)
+            whole = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+            write_text(self.metrics, "".join(whole))
 
     def _check_same(self, recipe: Recipe, inputs: Mapping[str, Json]) -> None:
         found = read_json(self.path / "run.json")

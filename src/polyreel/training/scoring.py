@@ -107,8 +107,10 @@ class Scorer:
         bank: TeacherBank | None,
         known: frozenset[str] | None = None,
     ) -> None:
-        self._model, self._table, self._bank = model, table, bank
-        self._video_CTD, self._mask_CT = frames
+        assert bank is None or bank.clip_ids == table.clip_ids, "the bank's rows are the table's clips"
+        self._model, self._table, self._device = model, table, model.device
+        self._video_CTD, self._mask_CT = (part.to(self._device) for part in frames)
+        self._bank = None if bank is None else bank.to(self._device)
         self._bank_row_S = None if bank is None else bank.sentence_rows(table.sentence_ids)
         self._is_known_S = None if known is None else np.array([one in known for one in table.sentence_ids])
         self._lang = recipe.teachers.lang
@@ -116,7 +118,7 @@ class Scorer:
 
     def score(self, batch: ParallelBatch, teacher_weights_K: Tensor | None = None) -> ScoredBatch:
         """Embed all languages' captions in one pass, and compare each language with the batch's clips."""
-        clips_B = torch.from_numpy(batch.clips_B)
+        clips_B = self._place(batch.clips_B)
         clips_BD = self._model.embed_clips(self._video_CTD[clips_B], self._mask_CT[clips_B])
         rows = np.concatenate([part.rows_R for part in batch.by_lang.values()])
         texts_ND = self._model.embed_texts(self._table.tokens.select(rows))
@@ -127,7 +129,7 @@ class Scorer:
             by_lang[lang] = ScoredLang(
                 texts_RD=texts_RD,
                 student_RC=texts_RD @ clips_BD.T,
-                columns_R=torch.from_numpy(part.columns_R),
+                columns_R=self._place(part.columns_R),
                 taught=self._ask_teachers(part, clips_B),
                 own=own.get(lang),
                 counted_R=self._counted(part) if lang == self._lang else None,
@@ -139,16 +141,16 @@ class Scorer:
     def _counted(self, part: LangRows) -> Tensor | None:
         if self._is_known_S is None:
             return None
-        return torch.from_numpy(np.flatnonzero(self._is_known_S[part.sentences_R]))
+        return self._place(np.flatnonzero(self._is_known_S[part.sentences_R]))
 
     def _ask_teachers(self, part: LangRows, clips_B: Tensor) -> Taught | None:
         if self._bank is None or self._bank_row_S is None:
             return None
-        bank_row_R = self._bank_row_S[torch.from_numpy(part.sentences_R)]
-        rows_V = torch.nonzero(bank_row_R >= 0).squeeze(1)
-        bank_row_V = bank_row_R[rows_V]
+        bank_row_R = self._bank_row_S[part.sentences_R]
+        rows_V = np.flatnonzero(bank_row_R >= 0)
+        bank_row_V = self._place(bank_row_R[rows_V])
         sims_KVC = self._bank.gather(bank_row_V, clips_B)
-        return Taught(rows_V=rows_V, sims_KVC=sims_KVC, texts=self._bank.sentences(bank_row_V))
+        return Taught(rows_V=self._place(rows_V), sims_KVC=sims_KVC, texts=self._bank.sentences(bank_row_V))
 
     def _ask_itself(self, batch: ParallelBatch) -> dict[str, OwnEnglish]:
         """Embed the sentences of all other languages as they stand in the teachers' language, in one pass."""
@@ -163,16 +165,19 @@ class Scorer:
         found, first = {}, 0
         for lang, (rows_U, _) in places.items():
             texts_UD, first = texts_ND[first : first + len(rows_U)], first + len(rows_U)
-            found[lang] = OwnEnglish(rows_U=torch.from_numpy(rows_U), texts_UD=texts_UD)
+            found[lang] = OwnEnglish(rows_U=self._place(rows_U), texts_UD=texts_UD)
         return found
 
     def _embed_fixed(self, captions: list[Ints]) -> Tensor:
         rows, place_N = np.unique(np.concatenate([*captions, np.zeros(0, np.int64)]), return_inverse=True)
         if not len(rows):
-            return torch.zeros(0, self._model.settings.embed_dim)
+            return torch.zeros(0, self._model.settings.embed_dim, device=self._device)
         was_training = self._model.training
         self._model.eval()
         with torch.no_grad():
-            texts_ND = self._model.embed_texts(self._table.tokens.select(rows))[torch.from_numpy(place_N)]
+            texts_ND = self._model.embed_texts(self._table.tokens.select(rows))[self._place(place_N)]
         self._model.train(was_training)
         return texts_ND
+
+    def _place(self, positions: Ints) -> Tensor:
+        return torch.from_numpy(positions).to(self._device)

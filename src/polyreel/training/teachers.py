@@ -17,9 +17,11 @@ from torch import Tensor
 from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
 from polyreel.errors import DataError, FingerprintError, RecipeError
-from polyreel.models.retriever import Retriever
+from polyreel.models.devices import CPU
+from polyreel.models.retriever import CONFIG_FILE, Retriever
 from polyreel.progress import Progress, silent
 from polyreel.storage import fingerprint, read_json, write_aside, write_json
+from polyreel.training.runs import RunFolder
 
 Floats = npt.NDArray[np.float32]
 
@@ -65,21 +67,23 @@ class TeacherBank:
         features: FeatureStore,
         *,
         lang: str = "en",
+        device: torch.device = CPU,
         progress: Progress = silent,
     ) -> "TeacherBank":
         """Open every teacher's part for this data, computing those that are missing.
 
         Args:
-            runs: folders of finished runs.
+            runs: folders of finished runs, or of models that came without one.
             dataset: the clips to learn from; the teachers read its captions in `lang`.
             features: of the clips, by the extractor the teachers were trained on.
             lang: language the teachers are asked in.
+            device: where those that were not asked yet compute.
             progress: called once a teacher.
 
         Raises:
             DataError: the dataset has no captions in `lang`.
             FingerprintError: a part was made from other data or another teacher.
-            RecipeError: a run has no model.
+            RecipeError: a run has no model, or was stopped before its end.
         """
         if lang not in dataset.langs:
             raise DataError(f"teachers are asked in {lang!r}, but dataset {dataset.name!r} has {dataset.langs} only")
@@ -87,7 +91,7 @@ class TeacherBank:
         parts = []
         for number, run in enumerate(runs):
             progress(number, len(runs), f"asking teacher {Path(run).name}")
-            parts.append(_open_or_compute(Path(run), asked, features, lang))
+            parts.append(_open_or_compute(Path(run), asked, features, lang, device))
         progress(len(runs), len(runs), "teachers asked")
         return cls(parts, asked.clip_ids, asked.captions["caption_id"].to_pylist())
 
@@ -100,9 +104,9 @@ class TeacherBank:
         clips = torch.tensor([self._clip_row[clip_id] for clip_id in clip_ids])
         return self.gather(torch.tensor([self._sentence_row[caption_id] for caption_id in caption_ids]), clips)
 
-    def sentence_rows(self, caption_ids: Sequence[str]) -> Tensor:
+    def sentence_rows(self, caption_ids: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return the row of each caption id `[S]`, -1 for those the teachers have not seen."""
-        return torch.tensor([self._sentence_row.get(caption_id, -1) for caption_id in caption_ids])
+        return np.array([self._sentence_row.get(caption_id, -1) for caption_id in caption_ids], np.int64)
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -119,24 +123,29 @@ class TeacherBank:
         return torch.stack([sentences[sentence_rows] @ clips[clip_rows].T for sentences, clips in pairs])
 
     def to(self, device: torch.device) -> "TeacherBank":
-        """Move the embeddings to a device; return the bank."""
+        """Move the embeddings to where the student is; return the bank."""
         self._clips = [rows.to(device) for rows in self._clips]
         self._sentences = [rows.to(device) for rows in self._sentences]
         return self
 
 
 def open_run(run: Path) -> Retriever:
-    """Open the model of a finished run.
+    """Open the model of a finished run, or of a model's folder that came without its run, as imported ones do.
 
     Raises:
-        RecipeError: the run has no model.
+        RecipeError: there is no model, or the run was stopped before its end.
     """
-    if not (run / "model" / "config.json").is_file():
+    if (run / "run.json").is_file() and not RunFolder(run).is_finished:
+        raise RecipeError(f"{run} is no finished run: it was stopped; go on with it by `polyreel train --resume` first")
+    folder = run / "model" if (run / "model").is_dir() else run
+    if not (folder / CONFIG_FILE).is_file():
         raise RecipeError(f"{run} is no finished run: it has no model; train it first")
-    return Retriever.load(run / "model")
+    return Retriever.load(folder)
 
 
-def _open_or_compute(run: Path, dataset: Dataset, features: FeatureStore, lang: str) -> BankedTeacher:
+def _open_or_compute(
+    run: Path, dataset: Dataset, features: FeatureStore, lang: str, device: torch.device
+) -> BankedTeacher:
     teacher = open_run(run)
     made_from = {
         "teacher": teacher.fingerprint,
@@ -146,7 +155,7 @@ def _open_or_compute(run: Path, dataset: Dataset, features: FeatureStore, lang: 
     }
     folder = run / "bank" / fingerprint(made_from)
     if not folder.is_dir():
-        _compute(folder, teacher, dataset, features, made_from)
+        _compute(folder, teacher.to(device), dataset, features, made_from)
     return _open(folder, made_from)
 
 

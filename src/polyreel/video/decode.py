@@ -176,6 +176,8 @@ def _shown_at(path: Path, seconds: Sequence[float], size: Size | None) -> Iterat
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     """Open a file and its first video stream; whatever the decoder says becomes a VideoError that names the file."""
+    if not _is_unicode(str(path)):
+        raise VideoError(f"{str(path)!a} has a name that is not UTF-8, which no table can hold; rename the file")
     if not path.is_file():
         raise VideoError(f"{path} does not exist or is no file")
     try:
@@ -188,6 +190,14 @@ def _open(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStr
         raise VideoError(
             f"{path} cannot be decoded ({error.strerror}); expected a video; the file is cut short or something else"
         ) from None
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes that are no text came from the file system as lone surrogates
+        return False
+    return True
 
 
 def _timed_frames(

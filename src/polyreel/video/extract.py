@@ -55,7 +55,8 @@ def extract(
         videos: a folder, each of whose video files is one clip named by its path in the folder; or a dataset, whose
             clips are cut from the files in its `videos_folder`.
         extractor: what makes rows of frames.
-        store: where to write; clips that are there already are skipped. None means the dataset's own folder.
+        store: where to write; clips that are there already are skipped, even if their video is another now. None means
+            the dataset's own folder.
         frames_per_second: frames looked at a second of a clip.
         min_frames: frames looked at in a short clip at least.
         max_frames: frames looked at in a long clip at most.
@@ -72,7 +73,9 @@ def extract(
     clips_by_video = _clips_of_dataset(videos) if isinstance(videos, Dataset) else _clips_of_folder(videos)
     if store is None:
         if not isinstance(videos, Dataset):
-            raise ValueError(f"no store is named for the features of the videos in {videos}; say where to write them")
+            raise ValueError(
+                f"{videos} is no dataset, which would have a place for features; name a store for them (-o STORE)"
+            )
         store = videos.features_folder(extractor.name)
     with FeatureWriter(store, feature_settings(extractor, sampling)) as writer:
         failures = _extract_all(clips_by_video, extractor, sampling, writer, progress)

@@ -143,3 +143,8 @@ def test_the_verb(dump, tmp_path, capsys):
     assert capsys.readouterr().out == (
         f"warning: 1 clip(s) have no features 'clip', the first is 'b'\n{tmp_path / 'out'}: 2 clips, 2 captions\n"
     )
+
+
+def test_a_file_that_is_not_there_is_said_before_all_else(tmp_path):
+    with pytest.raises(DataError, match=r"gone\.pkl is no file; name a pickle, as the reference implementation's data"):
+        import_reference(tmp_path / "gone.pkl", tmp_path / "dataset")

@@ -43,7 +43,7 @@ def write_dataset(
     Raises:
         DataError: features without a clip, of a wrong width, or with NaN.
     """
-    with write_aside(output) as aside:
+    with write_aside(output, is_expendable=True) as aside:  # `check_free` has asked
         unfinished = dataset.save(aside)
         for extractor, files in features.items():
             import_features(files, extractor, dataset.clip_ids, unfinished.features_folder(extractor), progress)

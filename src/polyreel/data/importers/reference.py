@@ -54,6 +54,8 @@ def import_reference(
     files = [Path(source)] if isinstance(source, Path | str) else [Path(file) for file in source]
     output = Path(output).resolve()
     check_free(output, files, replace)
+    if absent := [file for file in files if not file.is_file()]:
+        raise DataError(f"{absent[0]} is no file; name a pickle, as the reference implementation's data comes")
     said = splits or [None] * len(files)
     if len(said) != len(files):
         raise ValueError(f"there are {len(files)} files and {len(said)} splits; give one for each file, or none")

@@ -27,6 +27,7 @@ _PREFERRED_OUTPUT = "features"
 _OPENING_ERRORS = (
     onnxruntime_errors.InvalidProtobuf,
     onnxruntime_errors.InvalidGraph,
+    onnxruntime_errors.InvalidArgument,
     onnxruntime_errors.Fail,
     onnxruntime_errors.NotImplemented,
 )

@@ -1,0 +1,31 @@
+"""Where networks compute: the processor, or a GPU. What is kept on disk is the same for both."""
+
+from typing import Literal
+
+import torch
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+CPU = torch.device("cpu")
+
+
+def open_device(name: DeviceName) -> torch.device:
+    """Return a device by name.
+
+    Args:
+        name: "cuda" is the first GPU that CUDA shows; "auto" is that where there is one, and otherwise the processor.
+
+    Raises:
+        ValueError: "cuda" is asked for where torch finds none.
+    """
+    has_gpu = torch.cuda.is_available()
+    if name == "cuda" and not has_gpu:
+        raise ValueError(
+            "device 'cuda' is asked for, but torch finds no GPU; expected a CUDA build of torch and a driver; "
+            "name device 'cpu', or 'auto' for whatever there is"
+        )
+    return torch.device("cuda") if has_gpu and name != "cpu" else CPU
+
+
+def name_of(device: torch.device) -> str:
+    """Return "cpu", or what a GPU calls itself."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
