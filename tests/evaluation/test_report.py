@@ -55,6 +55,17 @@ def test_absent_clips_count_as_missed_in_recall_alone_and_are_kept_and_told(meas
         measure(num_clips=17)
 
 
+def test_merged_reports_keep_the_ranks_of_every_seed(measure, tmp_path):
+    alone = [measure(seed=seed) for seed in (3, 1, 2)]
+    Report.merged(alone).save(tmp_path / "merged")
+    for report in (Report.merged(alone), Report.open(tmp_path / "merged")):
+        assert report.seeds == (3, 1, 2)
+        for row in report.rows():
+            of_seeds = [one.row(row.lang, row.metric, row.direction).value for one in alone]
+            assert row.by_seed == pytest.approx(of_seeds) and row.value == pytest.approx(np.mean(of_seeds))
+    assert len({one.row("en", "MnR").value for one in alone}) == 3
+
+
 def test_ties_counted_as_right_give_a_constant_matrix_all(dataset, features, measure, tmp_path):
     class Constant:
         def encode_text(self, texts):

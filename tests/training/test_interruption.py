@@ -57,6 +57,7 @@ def assert_same(run, whole):
     assert (run / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()
     steps, expected = ([line.split('"seconds"')[0] for line in log(one)] for one in (run, whole))
     assert steps == expected
+    assert not (run / "checkpoint.safetensors").exists()
 
 
 def log(run):

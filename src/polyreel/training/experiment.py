@@ -67,8 +67,8 @@ def run_experiment(
 
 
 def report_folder(run: PlannedRun, settings: ExperimentSettings) -> Path:
-    """Return where a run's report on the experiment's split lies."""
-    return run.folder / f"report-{settings.report_split}"
+    """Return where a run's report on the experiment's split, in its languages, lies."""
+    return run.folder / "-".join(["report", settings.report_split, *settings.report_langs])
 
 
 def _collect(settings: ExperimentSettings, plan: Plan) -> tuple[CellResult, ...]:

@@ -210,6 +210,8 @@ def _idle_keys(recipe: Recipe) -> list[str]:
         idle += ["schedule.decay"]
     if recipe.schedule.learning_rate != "one-cycle":
         idle += ["schedule.warm_up"]
+    if recipe.text.is_frozen:
+        idle += ["optimizer.backbone_learning_rate"]
     if recipe.optimizer.name != "adamw":
         idle += ["optimizer.weight_decay"]
     idle += [f"text.{key}" for key in recipe.text.idle_keys()]
