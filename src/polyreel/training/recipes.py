@@ -191,29 +191,25 @@ def _without_keys(recipe: Recipe, idle: Sequence[str]) -> dict[str, object]:
 
 def _idle_keys(recipe: Recipe) -> list[str]:
     """Return what cannot matter, given the rest."""
-    idle = []
-    if not recipe.objective.asks_teachers:
-        idle += ["teachers.runs"]
-        idle += [] if recipe.objective.asks_itself or recipe.data.known_words else ["teachers.lang"]
-    idle += [f"objective.{key}" for key in recipe.objective.idle_keys(len(recipe.teachers.runs))]
-    if not recipe.reference:
-        idle += ["data.num_test_clips"]
-    if recipe.schedule.steps is not None:
-        idle += ["schedule.epochs"]
-    if "contrastive" not in recipe.objective.active_terms:
-        idle += ["data.known_words"]
-    if not recipe.objective.sees_clips:
-        idle += ["schedule.keep"]
-    if not recipe.chooses_epoch:
-        idle += ["schedule.validate_every_steps", "schedule.patience", "data.val_split"]
-    if recipe.schedule.learning_rate != "exponential":
-        idle += ["schedule.decay"]
-    if recipe.schedule.learning_rate != "one-cycle":
-        idle += ["schedule.warm_up"]
-    if recipe.text.is_frozen:
-        idle += ["optimizer.backbone_learning_rate"]
-    if recipe.optimizer.name != "adamw":
-        idle += ["optimizer.weight_decay"]
+    objective, schedule = recipe.objective, recipe.schedule
+    asks_in_lang = objective.asks_teachers or objective.asks_itself or recipe.data.known_words
+    idle_if = {
+        "teachers.runs": not objective.asks_teachers,
+        "teachers.lang": not asks_in_lang,
+        "data.num_test_clips": not recipe.reference,
+        "data.known_words": "contrastive" not in objective.active_terms,
+        "data.val_split": not recipe.chooses_epoch,
+        "schedule.epochs": schedule.steps is not None,
+        "schedule.keep": not objective.sees_clips,
+        "schedule.validate_every_steps": not recipe.chooses_epoch,
+        "schedule.patience": not recipe.chooses_epoch,
+        "schedule.decay": schedule.learning_rate != "exponential",
+        "schedule.warm_up": schedule.learning_rate != "one-cycle",
+        "optimizer.backbone_learning_rate": recipe.text.is_frozen,
+        "optimizer.weight_decay": recipe.optimizer.name != "adamw",
+    }
+    idle = [key for key, is_idle in idle_if.items() if is_idle]
+    idle += [f"objective.{key}" for key in objective.idle_keys(len(recipe.teachers.runs))]
     idle += [f"text.{key}" for key in recipe.text.idle_keys()]
     return idle + [f"video.{key}" for key in recipe.video.idle_keys()]
 
