@@ -191,6 +191,14 @@ def test_a_folder_without_a_model_is_said(tmp_path):
         Retriever.load(tmp_path)
 
 
+def test_weights_that_were_cut_short_are_said(model, tmp_path):
+    model.save(tmp_path / "model")
+    file = tmp_path / "model" / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"model\.safetensors cannot be read .*; it was cut short"):
+        Retriever.load(tmp_path / "model")
+
+
 def test_weights_that_do_not_fit_are_said(model, tmp_path):
     model.save(tmp_path / "model")
     file = tmp_path / "model" / "config.json"

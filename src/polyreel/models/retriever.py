@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 from torch.nn import functional
@@ -232,6 +232,9 @@ def _by_length(lengths: npt.NDArray[np.integer], batch_size: int) -> Iterator[np
 
 def _shapes(file: Path, prefix: str) -> dict[str, Sequence[int]]:
     """Read the shapes of those tensors of a file whose names begin so, by the rest of the name."""
-    with safe_open(file, framework="numpy") as weights:
-        names = [name for name in weights.keys() if name.startswith(prefix)]
-        return {name.removeprefix(prefix): weights.get_slice(name).get_shape() for name in names}
+    try:
+        with safe_open(file, framework="numpy") as weights:
+            names = [name for name in weights.keys() if name.startswith(prefix)]
+            return {name.removeprefix(prefix): weights.get_slice(name).get_shape() for name in names}
+    except SafetensorError as error:
+        raise DataError(f"{file} cannot be read ({error}); it was cut short, or is no safetensors file") from None
