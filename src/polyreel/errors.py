@@ -6,6 +6,7 @@ A wrong argument raises `ValueError` or `TypeError`. The classes here are for wh
     ├── DataError             a table, caption or feature that cannot be used as it is
     ├── RecipeError           a recipe or experiment file that cannot be run
     ├── FingerprintError      two artefacts that were not made for one another
+    ├── TrainingError         a run that cannot go on: no number for a loss, no memory, no disk
     ├── VideoError            a file that cannot be decoded
     ├── MissingExtraError     a part of polyreel whose dependencies are not installed
     └── ItemsFailedError      a batch job that finished, with some items failed
@@ -16,7 +17,13 @@ Every message says what was found, what is allowed, where, and what to do. The c
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-_EXTRA_OF = {"torch": "train", "transformers": "train", "sentence_transformers": "train"}
+_EXTRA_OF = {
+    "torch": "train",
+    "transformers": "train",
+    "sentence_transformers": "train",
+    "peft": "lora",
+    "tensorboard": "track",
+}
 
 
 class PolyreelError(Exception):
@@ -33,6 +40,10 @@ class RecipeError(PolyreelError, ValueError):
 
 class FingerprintError(PolyreelError):
     """Two artefacts do not belong together: one was not made from the other."""
+
+
+class TrainingError(PolyreelError):
+    """A run cannot go on; what was saved of it can."""
 
 
 class VideoError(PolyreelError):

@@ -50,6 +50,11 @@ class TextSettings(Settings):
     num_layers: int = Field(default=0, ge=0, description="subword: transformer blocks; 0 is the mean of the pieces")
     num_heads: Positive = Field(default=4, description="subword: attention heads of a block")
 
+    @property
+    def has_layers(self) -> bool:
+        """Whether the backbone may have layers, one on another."""
+        return self.backbone != "subword" or self.num_layers > 0
+
     def idle_keys(self) -> list[str]:
         """Return the keys that have no effect beside the others."""
         if self.backbone != "subword":

@@ -82,6 +82,11 @@ class ParallelBatch:
     clips_B: Ints
     by_lang: dict[str, LangRows]
 
+    @property
+    def rows_N(self) -> Ints:
+        """The captions of all languages, language after language."""
+        return np.concatenate([part.rows_R for part in self.by_lang.values()])
+
 
 def tabulate(dataset: Dataset, langs: Sequence[str], tokenize: Callable[[Sequence[str]], Tokens]) -> CaptionTable:
     """Tokenise a dataset's captions, once.

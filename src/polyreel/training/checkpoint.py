@@ -1,87 +1,130 @@
-"""The state of a run between two steps, as one safetensors file.
+"""Saved states of a run on disk: the newest few, and the weights that validated best.
 
-Batches and learning rates are functions of seed and step, so the state is small: weights, the best weights so far, the
-teachers' weights if they are learnt, the optimizer's moments, torch's random state, and a few counts in the header.
+`step-00000120.safetensors` is the state after 120 steps, `best-00000100.safetensors` the weights after 100. Each is
+written aside and renamed, and carries a checksum of every tensor: a file that was cut short or has changed is found
+out, and the state before it taken in its place. Best weights stay as long as a kept state stands on them.
 """
 
 import json
+import shutil
+import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from polyreel.models.retriever import Retriever
+from polyreel.errors import DataError
+from polyreel.progress import Progress, silent
 from polyreel.storage import write_aside
+from polyreel.training.runs import naming_disk
+from polyreel.training.state import Standing
+
+_STATE, _BEST, _SUFFIX = "step-", "best-", ".safetensors"
 
 
-@dataclass
-class Standing:
-    """Where a run stands.
+@dataclass(frozen=True)
+class Checkpoints:
+    """The folder of a run's saved states.
 
     Attributes:
-        step: steps done.
-        best_step: after which step the best validation came; 0 before the first.
-        best_recall: its mean R@10 in percent; below 0 before the first.
-        validations_since_best: for patience.
-        seconds: time trained so far.
+        folder: where they lie; absent before the first and after the last.
+        keep: how many of the newest states are kept.
     """
 
-    step: int = 0
-    best_step: int = 0
-    best_recall: float = -1.0
-    validations_since_best: int = 0
-    seconds: float = 0.0
+    folder: Path
+    keep: int = 1
+
+    def save(self, standing: Standing, state: Mapping[str, Tensor]) -> None:
+        """Write a state, and delete those that are too many now, or lie ahead of it because they could not be read.
+
+        Raises:
+            TrainingError: it cannot be written; the states before it are as they were.
+        """
+        _write(self._file(_STATE, standing.step), state, {"standing": json.dumps(asdict(standing))})
+        kept = [number for number in self._numbers(_STATE) if number <= standing.step][-self.keep :]
+        for number in set(self._numbers(_STATE)) - set(kept):
+            self._file(_STATE, number).unlink()
+        needed = {standing.best_step, *(self._peek(number) for number in kept)}
+        for number in set(self._numbers(_BEST)) - needed:
+            self._file(_BEST, number).unlink()
+
+    def save_best(self, step: int, weights: Mapping[str, Tensor]) -> None:
+        """Write the weights that validated best so far; those before them stay until no state needs them.
+
+        Raises:
+            TrainingError: they cannot be written.
+        """
+        _write(self._file(_BEST, step), weights, {})
+
+    def load(self, progress: Progress = silent) -> tuple[Standing, dict[str, Tensor]] | None:
+        """Read the newest state that can be read; None where there is none.
+
+        Args:
+            progress: told of every state that cannot be read.
+        """
+        for number in reversed(self._numbers(_STATE)):
+            try:
+                state, metadata = _read(self._file(_STATE, number))
+                standing = Standing(**json.loads(metadata["standing"]))
+                if standing.best_step:
+                    self.load_best(standing.best_step)
+                return standing, state
+            except DataError as error:
+                progress(0, 1, f"{error}; going on from the state before it")
+        return None
+
+    def load_best(self, step: int) -> dict[str, Tensor]:
+        """Read the weights that validated best.
+
+        Raises:
+            DataError: the file is missing, cut short, or has changed.
+        """
+        return _read(self._file(_BEST, step))[0]
+
+    def delete(self) -> None:
+        """Delete all states, when the run has come to its end."""
+        if self.folder.is_dir():
+            shutil.rmtree(self.folder)
+
+    def _file(self, kind: str, step: int) -> Path:
+        return self.folder / f"{kind}{step:08}{_SUFFIX}"
+
+    def _numbers(self, kind: str) -> list[int]:
+        files = self.folder.glob(f"{kind}*{_SUFFIX}")
+        return sorted(int(file.name.removeprefix(kind).removesuffix(_SUFFIX)) for file in files)
+
+    def _peek(self, step: int) -> int:
+        """Return which best weights a state stands on; 0 where that cannot be told."""
+        try:
+            with safe_open(self._file(_STATE, step), framework="numpy") as file:
+                return Standing(**json.loads(file.metadata()["standing"])).best_step
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+            return 0
 
 
-def save_checkpoint(
-    path: Path,
-    standing: Standing,
-    model: Retriever,
-    best: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-    teacher_logits_K: Tensor | None = None,
-) -> None:
-    """Write the state, aside and renamed."""
-    tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
-    if teacher_logits_K is not None:
-        tensors["teacher_logits"] = teacher_logits_K
-    tensors |= {f"best/{name}": tensor for name, tensor in best.items()}
-    for number, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{number}/{name}": torch.as_tensor(value) for name, value in moments.items()}
-    tensors["random"] = torch.get_rng_state()
-    if model.device.type == "cuda":
-        tensors["cuda_random"] = torch.cuda.get_rng_state(model.device)
-    with write_aside(path) as aside:
-        save_file(
-            {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()},
-            aside,
-            {"standing": json.dumps(asdict(standing))},
-        )
+def _write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    checksums = {name: _checksum(tensor) for name, tensor in tensors.items()}
+    with naming_disk(path), write_aside(path) as aside:
+        save_file(dict(tensors), aside, {**metadata, "checksums": json.dumps(checksums)})
 
 
-def load_checkpoint(
-    path: Path, model: Retriever, optimizer: torch.optim.Optimizer, teacher_logits_K: Tensor | None = None
-) -> tuple[Standing, dict[str, Tensor]]:
-    """Put the state back into model, optimizer and teachers' weights; return the standing and the best weights."""
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
-        standing = Standing(**json.loads(file.metadata()["standing"]))
-    model.load_state_dict(_below(tensors, "model/"))
-    if teacher_logits_K is not None:
-        teacher_logits_K.data.copy_(tensors["teacher_logits"])
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _below(tensors, "optimizer/").items():
-        number, moment = name.split("/")
-        moments.setdefault(int(number), {})[moment] = tensor
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-    torch.set_rng_state(tensors["random"])
-    if model.device.type == "cuda" and "cuda_random" in tensors:
-        torch.cuda.set_rng_state(tensors["cuda_random"], model.device)
-    return standing, _below(tensors, "best/")
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            metadata = dict(file.metadata() or {})
+        checksums = json.loads(metadata["checksums"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error or type(error).__name__})") from None
+    changed = [name for name, tensor in tensors.items() if checksums.get(name) != _checksum(tensor)]
+    if changed or checksums.keys() != tensors.keys():
+        raise DataError(f"{path} cannot be read ({changed[0] if changed else 'a tensor'} is not what was written)")
+    return tensors, metadata
 
 
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+def _checksum(tensor: Tensor) -> int:
+    return zlib.crc32(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)

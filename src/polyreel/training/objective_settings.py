@@ -24,11 +24,13 @@ class TermFacts:
         reads: settings of the objective it reads.
         needs_teachers: whether it compares the student with teachers' similarities.
         sees_clips: whether the video tower learns from it.
+        compares_langs: whether it looks at several languages at once.
     """
 
     reads: tuple[str, ...] = ()
     needs_teachers: bool = False
     sees_clips: bool = True
+    compares_langs: bool = False
 
 
 TERMS: Mapping[str, TermFacts] = {
@@ -37,9 +39,9 @@ TERMS: Mapping[str, TermFacts] = {
     "regression": TermFacts(("regression_of", "teacher_pooling"), needs_teachers=True),
     "max_margin": TermFacts(("margin",)),
     "partial_order": TermFacts(("partial_margin", "negative_margin", "num_partials", "partials_by")),
-    "text_contrast": TermFacts(("temperature",), sees_clips=False),
-    "conditional": TermFacts(("temperature",)),
-    "one_to_k": TermFacts(("temperature",)),
+    "text_contrast": TermFacts(("temperature",), sees_clips=False, compares_langs=True),
+    "conditional": TermFacts(("temperature",), compares_langs=True),
+    "one_to_k": TermFacts(("temperature",), compares_langs=True),
     "self_teaching": TermFacts(("distillation_temperature",)),
     "imitation": TermFacts(("imitation_of",), sees_clips=False),
 }
@@ -127,6 +129,11 @@ class ObjectiveSettings(Settings):
     def sees_clips(self) -> bool:
         """Whether the video tower learns, and so whether finding clips says how good the model is."""
         return any(TERMS[term].sees_clips for term in self.active_terms)
+
+    @property
+    def compares_langs(self) -> bool:
+        """Whether a term looks at several languages at once, so that none can be done with before the others."""
+        return any(TERMS[term].compares_langs for term in self.active_terms)
 
     @property
     def pools_teachers(self) -> bool:

@@ -8,24 +8,55 @@ import math
 import torch
 from torch import nn
 
+from polyreel.errors import RecipeError
 from polyreel.models.retriever import Retriever
+from polyreel.training.adaptation import layers
+from polyreel.training.processes import whole
 from polyreel.training.recipes import OptimizerSettings, ScheduleSettings
 
 
 def make_optimizer(settings: OptimizerSettings, model: Retriever) -> torch.optim.Optimizer:
-    """Make a fused Adam or AdamW; the text backbone may have its own rate."""
-    backbone = [weight for weight in model.text.backbone.parameters() if weight.requires_grad]
-    of_backbone = {id(weight) for weight in backbone}
-    others = [weight for weight in model.parameters() if weight.requires_grad and id(weight) not in of_backbone]
+    """Make a fused Adam or AdamW; the text backbone may have its own rate, and each of its layers one of its own.
+
+    Raises:
+        RecipeError: the layers are to differ, and the backbone has none.
+    """
     rate = settings.learning_rate
-    groups = [
-        {"params": others, "lr": rate, "peak": rate},
-        {"params": backbone, "lr": rate, "peak": settings.backbone_learning_rate or rate},
-    ]
+    backbone_rate = settings.backbone_learning_rate or rate
+    backbone = model.text.backbone
+    of_backbone = {id(weight) for weight in backbone.parameters()}
+    others = [weight for weight in model.parameters() if weight.requires_grad and id(weight) not in of_backbone]
+    groups: list[dict[str, object]] = [{"params": others, "lr": rate, "peak": rate}]
+    for weights, factor in _by_depth(backbone, settings.layer_decay):
+        groups.append({"params": weights, "lr": rate, "peak": backbone_rate * factor})
     groups = [group for group in groups if group["params"]]
     if settings.name == "adamw":
         return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
     return torch.optim.Adam(groups, fused=True)
+
+
+def _by_depth(backbone: nn.Module, decay: float) -> list[tuple[list[nn.Parameter], float]]:
+    """Return a backbone's weights that learn, each with its factor of the rate.
+
+    What stands above the layers has factor 1, as has the highest layer; each layer below has `decay` times that of the
+    next above; what stands below the layers, as the embeddings do, is one layer more.
+    """
+    weights = [weight for weight in backbone.parameters() if weight.requires_grad]
+    if decay == 1.0:
+        return [(weights, 1.0)]
+    blocks = layers(backbone)
+    if not blocks:
+        raise RecipeError(
+            f"optimizer.layer_decay is {decay}, but this text backbone has no layers; leave it out, or set "
+            "optimizer.backbone_learning_rate"
+        )
+    depth = {id(weight): number for number, block in enumerate(blocks, 1) for weight in block.parameters()}
+    is_above, groups = False, dict[int, list[nn.Parameter]]()
+    for weight in backbone.parameters():
+        is_above = is_above or id(weight) in depth
+        if weight.requires_grad:
+            groups.setdefault(depth.get(id(weight), len(blocks) if is_above else 0), []).append(weight)
+    return [(groups[number], decay ** (len(blocks) - number)) for number in sorted(groups)]
 
 
 def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
@@ -50,7 +81,14 @@ def rate_factor(settings: ScheduleSettings, step: int, num_steps: int, steps_an_
     return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, num_steps - rising)))
 
 
-def clip_gradients(model: nn.Module, settings: OptimizerSettings) -> None:
-    """Scale gradients down to the norm the recipe allows, if it names one."""
-    if settings.max_gradient_norm is not None:
-        nn.utils.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)
+def clip_gradients(model: nn.Module, settings: OptimizerSettings) -> float | None:
+    """Scale gradients down to the norm the recipe allows, if it names one; return the norm they had."""
+    if settings.max_gradient_norm is None:
+        return None
+    return float(whole(nn.utils.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)))
+
+
+def gradient_norm(model: nn.Module) -> float:
+    """Return the Euclidean norm of all gradients together."""
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    return float(whole(nn.utils.get_total_norm(gradients)))

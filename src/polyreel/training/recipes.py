@@ -16,6 +16,7 @@ from polyreel.models.settings import TextSettings, VideoSettings
 from polyreel.settings import Settings, Table, parse
 from polyreel.storage import fingerprint
 from polyreel.training.objective_settings import ObjectiveSettings, TeacherPooling
+from polyreel.training.scale_settings import AdaptSettings, MachineSettings
 
 # What the reference's names for pooling do to similarities; its other names do what they say.
 REFERENCE_POOLING: Mapping[TeacherPooling, TeacherPooling] = {"min": "max", "max": "min"}
@@ -69,6 +70,12 @@ class OptimizerSettings(Settings):
     name: Literal["adam", "adamw"] = Field(default="adam", description="adamw decays weights apart from the gradient")
     learning_rate: float = Field(default=1e-4, gt=0, description="of everything but the text backbone")
     backbone_learning_rate: float | None = Field(default=None, gt=0, description="of the text backbone; None: the same")
+    layer_decay: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="a layer of the text backbone learns so many times as fast as the next above",
+    )
     weight_decay: float = Field(default=0.0, ge=0, description="for adamw")
     max_gradient_norm: float | None = Field(default=None, gt=0, description="gradients are clipped to it; None: never")
 
@@ -105,6 +112,8 @@ class Recipe(Settings):
     batches: BatchSettings = Field(default=BatchSettings(), description="how a step is drawn")
     optimizer: OptimizerSettings = Field(default=OptimizerSettings(), description="how weights move")
     schedule: ScheduleSettings = Field(default=ScheduleSettings(), description="how long")
+    adapt: AdaptSettings = Field(default=AdaptSettings(), description="which weights learn")
+    machine: MachineSettings = Field(default=MachineSettings(), description="how it is computed")
     seed: int = Field(default=1, ge=0, description="of initial weights and of sampling")
     reference: bool = Field(
         default=False,
@@ -116,7 +125,8 @@ class Recipe(Settings):
         """Refuse settings that contradict one another.
 
         Raises:
-            RecipeError: nothing to minimise, teachers asked where none are named, or too many to imitate.
+            RecipeError: nothing to minimise, teachers asked where none are named, too many to imitate, or an encoder
+                that is to learn in two ways.
         """
         if not self.objective.active_terms:
             raise RecipeError("the weights of all terms of the objective are 0; one must be above 0")
@@ -129,6 +139,12 @@ class Recipe(Settings):
             raise RecipeError(
                 f"a sentence embedding can be imitated of one teacher, but teachers.runs names "
                 f'{len(self.teachers.runs)}; name one, or set objective.imitation_of = "own"'
+            )
+        if self.adapt.lora_rank and (self.text.is_frozen or self.text.backbone == "subword"):
+            found = "text.is_frozen is true" if self.text.is_frozen else 'text.backbone is "subword"'
+            raise RecipeError(
+                f"adapt.lora_rank is {self.adapt.lora_rank} and {found}; LoRA is for a pretrained encoder that learns; "
+                "set one of them back"
             )
 
     def expanded(self) -> "Recipe":
@@ -168,8 +184,17 @@ class Recipe(Settings):
 
     @property
     def fingerprint(self) -> str:
-        """Digest of the effective settings, seed included."""
-        return fingerprint(self.effective().model_dump(mode="json"))
+        """Digest of the effective settings, seed included; `machine` is no part of it."""
+        return fingerprint(self.effective().model_dump(mode="json", exclude={"machine"}))
+
+    def differences(self, other: "Recipe") -> list[str]:
+        """Return what another recipe asks for otherwise, as in `seed (1, here 2)`; `machine` is not looked at."""
+        ours, theirs = (_flat(one.effective().model_dump(exclude={"machine"})) for one in (self, other))
+        return [
+            f"{key} ({theirs.get(key)}, here {ours.get(key)})"
+            for key in sorted(ours.keys() | theirs.keys())
+            if ours.get(key) != theirs.get(key)
+        ]
 
     def to_toml(self) -> str:
         """Return every setting, defaults included, as TOML; settings that are None are left out."""
@@ -207,6 +232,8 @@ def _idle_keys(recipe: Recipe) -> list[str]:
         "schedule.warm_up": schedule.learning_rate != "one-cycle",
         "optimizer.backbone_learning_rate": recipe.text.is_frozen,
         "optimizer.weight_decay": recipe.optimizer.name != "adamw",
+        "optimizer.layer_decay": recipe.text.is_frozen or not recipe.text.has_layers,
+        **dict.fromkeys(("adapt.lora_alpha", "adapt.lora_dropout", "adapt.lora_targets"), not recipe.adapt.lora_rank),
     }
     idle = [key for key, is_idle in idle_if.items() if is_idle]
     idle += [f"objective.{key}" for key in objective.idle_keys(len(recipe.teachers.runs))]

@@ -1,19 +1,24 @@
 """A run folder: what was asked, what happened, and the model that came of it.
 
 `recipe.toml` is the resolved recipe; `run.json` the seed, versions and fingerprints of all inputs; `metrics.jsonl` one
-JSON object a logged step or validation; `checkpoint.safetensors` the state to go on from; `model/` the Retriever. A
-folder belongs to one recipe and one set of inputs: the same again is skipped, another is refused by name.
+JSON object a logged step or validation; `checkpoints/` the states to go on from; `model/` the Retriever; `failed/` what
+a loss that was no number left; `tensorboard/` curves, where they were asked for. A folder belongs to one recipe and one
+set of inputs: the same again is skipped, another is refused by name.
 """
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
 
-from polyreel.errors import FingerprintError
+from safetensors import SafetensorError
+
+from polyreel.errors import FingerprintError, TrainingError
+from polyreel.settings import parse, read_toml
 from polyreel.storage import Json, read_json, write_json, write_text
 from polyreel.training.recipes import Recipe
 
@@ -35,9 +40,19 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
-    def checkpoint(self) -> Path:
-        """The state to go on from; absent once the run is finished."""
-        return self.path / "checkpoint.safetensors"
+    def checkpoints(self) -> Path:
+        """The states to go on from; absent once the run is finished."""
+        return self.path / "checkpoints"
+
+    @property
+    def failed(self) -> Path:
+        """State and batch of a step whose loss was no number."""
+        return self.path / "failed"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Curves as event files."""
+        return self.path / "tensorboard"
 
     @property
     def is_finished(self) -> bool:
@@ -51,19 +66,20 @@ class RunFolder:
             FingerprintError: it belongs to another recipe or other inputs, or holds an unfinished run that nobody
                 asked to resume.
         """
-        if (self.path / "run.json").is_file():
+        is_new = not (self.path / "run.json").is_file()
+        if not is_new:
             self._check_same(recipe, inputs)
-            if not resume and not self.is_finished:
+            if self.is_finished:
+                return
+            if not resume:
                 raise FingerprintError(f"{self.path} holds an unfinished run; continue it with --resume, or delete it")
-        else:
-            write_text(self.path / "recipe.toml", recipe.to_toml())
+        write_text(self.path / "recipe.toml", recipe.to_toml())
+        if is_new:
             self._write(recipe, inputs, status="started")
 
     def finish(self, recipe: Recipe, inputs: Mapping[str, Json], *, status: str, best_step: int, device: str) -> None:
         """Record how the run ended, "finished" or "interrupted", and where it was computed."""
         self._write(recipe, inputs, status=status, best_step=best_step, device=device)
-        if status == "finished":
-            self.checkpoint.unlink(missing_ok=True)
 
     def keep_log_until(self, step: int) -> None:
         """Drop log lines after a step, when the run goes on from there, and one that a killed process left unended."""
@@ -72,9 +88,23 @@ class RunFolder:
             whole = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
             write_text(self.metrics, "".join(whole))
 
+    def changed_versions(self) -> list[str]:
+        """Return what computes otherwise than when the run was begun, as in `torch (2.12.0, here 2.13.0)`."""
+        begun_with = read_json(self.path / "run.json").get("versions")
+        found = begun_with if isinstance(begun_with, Mapping) else {}
+        return [
+            f"{name} ({found[name]}, here {now})" for name, now in versions().items() if found.get(name, now) != now
+        ]
+
     def _check_same(self, recipe: Recipe, inputs: Mapping[str, Json]) -> None:
         found = read_json(self.path / "run.json")
         expected: dict[str, Json] = {"recipe_fingerprint": recipe.fingerprint, **inputs}
+        if found.get("recipe_fingerprint") != recipe.fingerprint and (self.path / "recipe.toml").is_file():
+            begun = parse(Recipe, read_toml(self.path / "recipe.toml"), str(self.path / "recipe.toml"))
+            raise FingerprintError(
+                f"{self.path} holds a run of another recipe, which differs in {', '.join(recipe.differences(begun))}; "
+                "name another folder, or delete this one"
+            )
         for key, value in expected.items():
             if found.get(key) != value:
                 raise FingerprintError(
@@ -101,6 +131,28 @@ def versions() -> dict[str, Json]:
 
 
 def append_record(stream: TextIO, record: Mapping[str, Json]) -> None:
-    """Append one line to a log and make it visible to readers."""
-    stream.write(json.dumps(record) + "\n")
-    stream.flush()
+    """Append one line to a log and make it visible to readers.
+
+    Raises:
+        TrainingError: there is no room for it.
+    """
+    with naming_disk(Path(stream.name)):
+        stream.write(json.dumps(record) + "\n")
+        stream.flush()
+
+
+@contextmanager
+def naming_disk(path: Path) -> Iterator[None]:
+    """Say which file could not be written, and that nothing saved before is lost.
+
+    Raises:
+        TrainingError: in place of what the system says.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise TrainingError(
+            f"{path} cannot be written ({reason}); what was saved before is as it was; make room or give access there, "
+            "then go on with --resume"
+        ) from error

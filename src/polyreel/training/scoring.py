@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from polyreel.models.retriever import Retriever
 from polyreel.training.batches import CaptionTable, Ints, LangRows, ParallelBatch
+from polyreel.training.embedding import Embedder
 from polyreel.training.recipes import Recipe
 from polyreel.training.teachers import TeacherBank
 
@@ -96,6 +97,9 @@ class Scorer:
         frames: of all clips, and their mask, as the video tower prepares them.
         bank: the teachers' embeddings; None where none are asked.
         known: caption ids in the teachers' language that count in its contrastive term; None: all.
+
+    Attributes:
+        embedder: embeds clips and captions by their positions.
     """
 
     def __init__(
@@ -109,7 +113,13 @@ class Scorer:
     ) -> None:
         assert bank is None or bank.clip_ids == table.clip_ids, "the bank's rows are the table's clips"
         self._model, self._table, self._device = model, table, model.device
-        self._video_CTD, self._mask_CT = (part.to(self._device) for part in frames)
+        self.embedder: nn.Module = Embedder(
+            model,
+            table.tokens,
+            (frames[0].to(self._device), frames[1].to(self._device)),
+            sees_clips=recipe.objective.sees_clips,
+            chunk=recipe.machine.chunk,
+        )
         self._bank = None if bank is None else bank.to(self._device)
         self._bank_row_S = None if bank is None else bank.sentence_rows(table.sentence_ids)
         self._is_known_S = None if known is None else np.array([one in known for one in table.sentence_ids])
@@ -118,10 +128,20 @@ class Scorer:
 
     def score(self, batch: ParallelBatch, teacher_weights_K: Tensor | None = None) -> ScoredBatch:
         """Embed all languages' captions in one pass, and compare each language with the batch's clips."""
+        return self.compare(batch, self.embedder(batch.clips_B, batch.rows_N), teacher_weights_K)
+
+    def compare(
+        self, batch: ParallelBatch, embedded: tuple[Tensor, Tensor], teacher_weights_K: Tensor | None = None
+    ) -> ScoredBatch:
+        """Compare each language's captions with the batch's clips, given their embeddings.
+
+        Args:
+            batch: the batch, or some of its languages.
+            embedded: unit embeddings of its clips `[B, D]`, and of its captions `[N, D]`, language after language.
+            teacher_weights_K: how "learnt" pooling weighs the teachers.
+        """
         clips_B = self._place(batch.clips_B)
-        clips_BD = self._model.embed_clips(self._video_CTD[clips_B], self._mask_CT[clips_B])
-        rows = np.concatenate([part.rows_R for part in batch.by_lang.values()])
-        texts_ND = self._model.embed_texts(self._table.tokens.select(rows))
+        clips_BD, texts_ND = embedded
         own = self._ask_itself(batch) if self._asks_itself else {}
         by_lang, first = {}, 0
         for lang, part in batch.by_lang.items():
@@ -175,9 +195,9 @@ class Scorer:
         was_training = self._model.training
         self._model.eval()
         with torch.no_grad():
-            texts_ND = self._model.embed_texts(self._table.tokens.select(rows))[self._place(place_N)]
+            texts: Tensor = self.embedder(np.zeros(0, np.int64), rows)[1]
         self._model.train(was_training)
-        return texts_ND
+        return texts[self._place(place_N)]
 
     def _place(self, positions: Ints) -> Tensor:
         return torch.from_numpy(positions).to(self._device)

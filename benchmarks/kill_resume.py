@@ -1,0 +1,158 @@
+"""kill -9 at random moments of a small run, then `polyreel train --resume`: are the final weights the same bytes?
+
+Each trial starts the same recipe as a process of its own, kills it at a moment drawn evenly from the length of an
+undisturbed run (its start, its saves and its end included), goes on with `--resume`, and compares the model's weights
+with those of the undisturbed run. Writes results/kill_resume.json and .md. Takes about fifteen minutes; needs no data.
+
+    python benchmarks/kill_resume.py [--trials 30] [--seed 1]
+"""
+
+import argparse
+import hashlib
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from polyreel import Caption, Clip, Dataset
+from polyreel.data.feature_settings import FeatureSettings
+from polyreel.data.features import FeatureWriter
+
+ROOT = Path(__file__).parents[1]
+CLIPS, DIM = 400, 16
+VERB = [sys.executable, "-c", "import sys; from polyreel.cli import main; sys.exit(main())", "train"]
+RECIPE = """
+embed_dim = 32
+[data]
+dataset = "{data}"
+features = "noise"
+langs = ["en", "it"]
+[text]
+vocab_size = 300
+width = 32
+num_layers = 1
+dropout = 0.2
+[video]
+width = 32
+num_layers = 1
+[batches]
+size = 32
+[optimizer]
+name = "adamw"
+weight_decay = 0.01
+learning_rate = 0.003
+[schedule]
+steps = 600
+learning_rate = "one-cycle"
+validate_every_steps = 40
+[machine]
+save_every_seconds = 0.2
+"""
+
+
+def make_data(folder: Path) -> None:
+    """Write clips with captions in two made-up languages, and features that go with them."""
+    generator = np.random.default_rng(0)
+    words = generator.normal(size=(40, DIM))
+    clips, captions, features = [], [], {}
+    for number in range(CLIPS):
+        first, second = number % 20, 20 + (number // 20) % 20
+        clip_id = f"clip{number:03}"
+        split = "val" if number % 5 == 0 else "train"
+        clips.append(Clip(clip_id=clip_id, video=clip_id, split=split, source=clip_id))
+        for lang, text in (("en", f"the w{first} of w{second}"), ("it", f"il p{second} di p{first}")):
+            captions.append(Caption(caption_id=f"{clip_id}#0", clip_id=clip_id, lang=lang, text=text))
+        features[clip_id] = words[first] + words[second] + 0.3 * generator.normal(size=(3, DIM))
+    dataset = Dataset.build("noise", clips, captions).save(folder)
+    settings = FeatureSettings(extractor="noise", extractor_fingerprint="1", dim=DIM)
+    with FeatureWriter(dataset.features_folder("noise"), settings) as writer:
+        for clip_id, rows in features.items():
+            writer.add(clip_id, rows)
+
+
+def train(recipe: Path, run: Path, *flags: str) -> subprocess.Popen[bytes]:
+    """Start a training."""
+    return subprocess.Popen([*VERB, str(recipe), "-o", str(run), "--quiet", *flags], stdout=subprocess.DEVNULL)
+
+
+def digest(run: Path) -> str:
+    """Return a digest of a run's final weights."""
+    return hashlib.sha256((run / "model" / "model.safetensors").read_bytes()).hexdigest()
+
+
+def last_step(run: Path) -> int:
+    """Return how far the log of a killed run goes."""
+    log = run / "metrics.jsonl"
+    lines = log.read_text().splitlines() if log.is_file() else []
+    steps = [json.loads(line)["step"] for line in lines if line.endswith("}")]
+    return max(steps, default=0)
+
+
+def trial(recipe: Path, run: Path, moment_seconds: float) -> dict[str, object]:
+    """Kill a run at a moment, go on with it, and say what came of it."""
+    process = train(recipe, run)
+    try:
+        process.wait(moment_seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    found = {"seconds": round(moment_seconds, 2), "was_killed": process.returncode == -signal.SIGKILL}
+    found |= {"logged_step": last_step(run), "saves": len(list((run / "checkpoints").glob("step-*")))}
+    resumed = train(recipe, run, "--resume").wait()
+    return {**found, "resumed": resumed == 0, "weights": digest(run) if resumed == 0 else None}
+
+
+def main() -> None:
+    """Run the trials and write what they showed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    draw = random.Random(asked.seed)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        make_data(folder / "data")
+        recipe = folder / "recipe.toml"
+        recipe.write_text(RECIPE.format(data=folder / "data"))
+        began = time.monotonic()
+        if train(recipe, folder / "whole").wait():
+            sys.exit("the undisturbed run failed")
+        length = time.monotonic() - began
+        expected = digest(folder / "whole")
+        print(f"undisturbed: {length:.1f} s", flush=True)
+        trials = []
+        for number in range(asked.trials):
+            one = trial(recipe, folder / f"run{number}", draw.uniform(0, length))
+            one["is_same"] = one.pop("weights") == expected
+            trials.append(one)
+            print(f"{number + 1}/{asked.trials}: {one}", flush=True)
+    write(trials, length)
+
+
+def write(trials: list[dict[str, object]], length: float) -> None:
+    """Write the results as JSON and as a small table."""
+    killed = [one for one in trials if one["was_killed"]]
+    summary = {
+        "trials": len(trials),
+        "killed": len(killed),
+        "killed_before_the_first_step": sum(one["logged_step"] == 0 for one in killed),
+        "same_bytes": sum(bool(one["is_same"]) for one in trials),
+        "undisturbed_seconds": round(length, 1),
+    }
+    results = ROOT / "results"
+    (results / "kill_resume.json").write_text(json.dumps({**summary, "each": trials}, indent=2) + "\n")
+    rows = "".join(f"| {name.replace('_', ' ')} | {value} |\n" for name, value in summary.items())
+    (results / "kill_resume.md").write_text(f"| kill -9, then --resume | |\n| --- | ---: |\n{rows}")
+    print(summary)
+    if summary["same_bytes"] != len(trials):
+        sys.exit("not all runs ended in the same bytes")
+
+
+if __name__ == "__main__":
+    main()
