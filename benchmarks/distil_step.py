@@ -58,18 +58,21 @@ def compare_losses(world: World, num_steps: int) -> Row:
     return {"steps": num_steps, "largest_relative_difference": largest, "losses": losses}
 
 
-def time_steps(world: World, num_pairs: int, clock: Clock) -> dict[str, list[float]]:
-    """Time the two steps alone, in turn, on the same batches; the first pair warms up and is left out."""
-    plain, ours, drawn = PlainStep(world), our_step(world), batches(world)
-    found: dict[str, list[float]] = {"plain": [], "ours": []}
+def time_steps(world: World, num_pairs: int, clock: Clock) -> Row:
+    """Time the two steps alone, in turn, on the same batches; the first pair warms up and is not timed."""
+    ways, drawn = {"plain": PlainStep(world).take, "ours": our_step(world)}, batches(world)
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    losses: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(num_pairs + 1):
         batch = next(drawn)
-        for name, step in (("plain", plain.take), ("ours", ours)):
-            seconds = seconds_of(lambda step=step, batch=batch: step(batch), world.device, clock)
+        for name, step in ways.items():
+            taken = seconds_of(
+                lambda name=name, step=step, batch=batch: losses[name].append(step(batch)), world.device, clock
+            )
             if number:
-                found[name].append(seconds)
-                print(f"step alone, pair {number}: {name} {seconds:.3f} s", flush=True)
-    return found
+                seconds[name].append(taken)
+            print(f"step alone, pair {number}: {name} {taken:.3f} s, loss {losses[name][-1]:.6f}", flush=True)
+    return {"seconds": seconds, "losses": losses}
 
 
 def time_end_to_end(world: World, num_steps: int, clock: Clock) -> dict[str, list[float]]:
@@ -184,36 +187,41 @@ def main() -> None:
         sys.exit("the gpu configuration needs a GPU, and torch finds none")
     if asked.name != "gpu":
         torch.set_num_threads(1 if asked.cpu_time else 2)
-    file = ROOT / "results" / f"distil_step-{asked.name}.json"
-    found: Row = json.loads(file.read_text()) if file.is_file() else {}
     started = time.monotonic()
     world = make_world(asked.name)
     print(f"made in {time.monotonic() - started:.0f} s", flush=True)
     if asked.losses:
-        found["losses"] = compare_losses(world, asked.steps or 20)
+        found: Row = {"losses": compare_losses(world, asked.steps or 20)}
     else:
-        rates = measure_rates(world.device, world.shape.dtype, clock)
-        steps = asked.steps or 4
-        timed = {
-            "step": time_steps(world, steps, clock),
-            "end_to_end": time_end_to_end(world, max(2, steps // 2), clock),
-        }
-        medians = {key: {name: statistics.median(each) for name, each in times.items()} for key, times in timed.items()}
-        found |= {
-            "machine": torch.cuda.get_device_name() if asked.name == "gpu" else f"{platform.machine()}, CPU",
-            "torch": torch.__version__,
-            "threads": torch.get_num_threads(),
-            "clock": "processor" if asked.cpu_time else "wall",
-            "dtype": str(world.shape.dtype).removeprefix("torch."),
-            "rates": {"operations": rates.operations, "bytes": rates.bytes},
-            "floor": floors(world, rates),
-            "seconds": timed,
-            "median_seconds": medians,
-            "ways_to_pad": time_ways_to_pad(world, 2, clock),
-        }
+        found = measure(world, asked.steps or 4, clock)
+    file = ROOT / "results" / f"distil_step-{asked.name}.json"
+    before: Row = json.loads(file.read_text()) if file.is_file() else {}
+    file.write_text(json.dumps(before | found, indent=1) + "\n")
+    if not asked.losses:
         file.with_suffix(".md").write_text(table(asked.name, found), encoding="utf-8")
         print(file.with_suffix(".md").read_text("utf-8"))
-    file.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def measure(world: World, num_steps: int, clock: Clock) -> Row:
+    """Time everything."""
+    rates = measure_rates(world.device, world.shape.dtype, clock)
+    alone = time_steps(world, num_steps, clock)
+    timed = {"step": alone["seconds"], "end_to_end": time_end_to_end(world, max(2, num_steps // 2), clock)}
+    return {
+        "machine": torch.cuda.get_device_name() if world.device.type == "cuda" else f"{platform.machine()}, CPU",
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "clock": "wall" if clock is time.perf_counter else "processor",
+        "dtype": str(world.shape.dtype).removeprefix("torch."),
+        "rates": {"operations": rates.operations, "bytes": rates.bytes},
+        "floor": floors(world, rates),
+        "seconds": timed,
+        "median_seconds": {
+            key: {name: statistics.median(each) for name, each in times.items()} for key, times in timed.items()
+        },
+        "losses_of_timed_steps": alone["losses"],
+        "ways_to_pad": time_ways_to_pad(world, 2, clock),
+    }
 
 
 if __name__ == "__main__":
