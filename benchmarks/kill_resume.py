@@ -25,30 +25,28 @@ from polyreel.data.feature_settings import FeatureSettings
 from polyreel.data.features import FeatureWriter
 
 ROOT = Path(__file__).parents[1]
-CLIPS, DIM = 400, 16
+CLIPS, DIM = 200, 16
 VERB = [sys.executable, "-c", "import sys; from polyreel.cli import main; sys.exit(main())", "train"]
 RECIPE = """
-embed_dim = 32
+embed_dim = 16
 [data]
 dataset = "{data}"
 features = "noise"
 langs = ["en", "it"]
 [text]
 vocab_size = 300
-width = 32
-num_layers = 1
+width = 16
 dropout = 0.2
 [video]
-width = 32
-num_layers = 1
+pooling = "mean"
 [batches]
-size = 32
+size = 16
 [optimizer]
 name = "adamw"
 weight_decay = 0.01
 learning_rate = 0.003
 [schedule]
-steps = 600
+steps = 300
 learning_rate = "one-cycle"
 validate_every_steps = 40
 [machine]
