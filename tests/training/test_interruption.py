@@ -2,13 +2,11 @@
 
 import signal
 import threading
-from contextlib import contextmanager
 
 import pytest
-from torch.nn.modules.module import register_module_forward_hook
+from moments import press_ctrl_c, send_sigterm, when_clips_are_read_for_the
 
 from polyreel.errors import FingerprintError
-from polyreel.models.video import VideoTower
 from polyreel.storage import read_json
 from polyreel.training import under_way
 from polyreel.training.interruption import stop_requests
@@ -17,31 +15,6 @@ from polyreel.training.scale_settings import MachineSettings
 
 EVERY = 10  # the toy recipe validates every so many steps; a validation reads clips once, as a step does
 IN_A_STEP, IN_A_VALIDATION = EVERY + 5, EVERY + 1
-
-
-@contextmanager
-def when_clips_are_read_for_the(time, happens):
-    read = []
-
-    def count(module, *_):
-        if isinstance(module, VideoTower):
-            read.append(module)
-            if len(read) == time:
-                happens()
-
-    hook = register_module_forward_hook(count)
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-def press_ctrl_c():
-    signal.raise_signal(signal.SIGINT)
-
-
-def send_sigterm():
-    signal.raise_signal(signal.SIGTERM)
 
 
 def fail():
