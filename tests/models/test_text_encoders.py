@@ -159,4 +159,4 @@ def test_texts_of_like_length_are_encoded_together(folders, monkeypatch):
         lambda _, __, inputs: shapes.append(tuple(inputs["input_ids"].shape)), with_kwargs=True
     )
     model.encode_text(texts, batch_size=8)
-    assert shapes == [(8, 3), (8, 10)]
+    assert shapes == [(1, 8 * 3), (1, 8 * 10)]

@@ -2,7 +2,10 @@
 
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 CPU = torch.device("cpu")
@@ -24,6 +27,12 @@ def open_device(name: DeviceName) -> torch.device:
             "name device 'cpu', or 'auto' for whatever there is"
         )
     return torch.device("cuda") if has_gpu and name != "cpu" else CPU
+
+
+def placed(array: npt.NDArray[np.generic], device: torch.device) -> Tensor:
+    """Return an array as a tensor on a device; to a GPU it goes from pinned memory, and nobody waits for it."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def name_of(device: torch.device) -> str:

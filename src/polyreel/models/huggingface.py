@@ -24,16 +24,18 @@ from transformers import (
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    PreTrainedTokenizerFast,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES
 from transformers.utils import logging
-from transformers.utils.hub import cached_file
 
-from polyreel.errors import RecipeError
+from polyreel.models.devices import placed
 from polyreel.models.layers import masked_mean
+from polyreel.models.packing import Packing, enable_packing
 from polyreel.models.settings import TextSettings
+from polyreel.models.tokenizer_files import as_published, check_tokenizer, saved_tokenizer
 from polyreel.models.tokens import Tokens
+from polyreel.models.trimming import trim_encoder
+from polyreel.models.vocabulary import needed_pieces
 
 if TYPE_CHECKING:
     from polyreel.models.sentence import SentenceHead
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
 _FOLDER = "backbone"
 _HEAD_FOLDER = "head"
 _PROMPT_FILE = "prompt.txt"
-_TOKENIZER_FILE = "tokenizer.json"
 _POOLER = "pooler"
 
 
@@ -69,7 +70,7 @@ class HuggingFaceBackbone(nn.Module):
     ) -> None:
         super().__init__()
         self._max_tokens = min(settings.max_tokens, tokenizer.model_max_length, _most_tokens(model))
-        _check_tokenizer(tokenizer, settings, num_known=len(next(model.get_input_embeddings().parameters())))
+        check_tokenizer(tokenizer, settings, num_known=len(next(model.get_input_embeddings().parameters())))
         self.model: nn.Module = model.float()
         self.head = head
         self.dim: int = model.config.hidden_size if head is None else head.dim
@@ -79,6 +80,8 @@ class HuggingFaceBackbone(nn.Module):
         self._is_mean = settings.pooling == "mean"
         self.pad_id = tokenizer.pad_token_id or 0
         self._unknown = tokenizer.unk_token_id or self.pad_id
+        self._can_pack = enable_packing(model)
+        self._first_position = _padding_position(model) + 1
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         """Cut texts into tokens, those of the prompt and the special ones included, at least one each."""
@@ -94,18 +97,33 @@ class HuggingFaceBackbone(nn.Module):
         return Tokens.from_lists([ids or [self._unknown] for ids in encodings["input_ids"]])
 
     def forward(self, tokens: Tokens) -> Tensor:
-        """Turn B texts into vectors `[B, D]`, padded to the longest of them."""
-        device = next(self.model.parameters()).device
-        ids_BT, mask_BT = (torch.from_numpy(array).to(device) for array in tokens.padded(pad_id=self.pad_id))
-        answer = self.model(input_ids=ids_BT, attention_mask=mask_BT.long())
-        states_BTD: Tensor = answer.last_hidden_state
+        """Turn B texts into vectors `[B, D]`."""
+        states_BTD, mask_BT, pooled_BD = self._read_packed(tokens) if self._can_pack else self._read_padded(tokens)
         if self.head is not None:
             vectors_BD: Tensor = self.head(states_BTD, mask_BT)
             return vectors_BD
         if self._is_mean:
             return masked_mean(states_BTD, mask_BT)
-        pooled_BD: Tensor | None = getattr(answer, "pooler_output", None)
         return states_BTD[:, 0] if pooled_BD is None else pooled_BD
+
+    def _read_packed(self, tokens: Tokens) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return last hidden states `[B, T, D]`, their mask, and what a pooler makes of them: without padding."""
+        packing = Packing.of(tokens, self._device)
+        positions_1N = packing.positions_1N + self._first_position
+        answer = self.model(input_ids=packing.ids_1N, position_ids=positions_1N, packing=packing)
+        states_BTD = packing.unpack(answer.last_hidden_state[0])
+        pooler = None if self._is_mean else getattr(self.model, _POOLER, None)
+        return states_BTD, packing.mask_BT, None if pooler is None else pooler(states_BTD)
+
+    def _read_padded(self, tokens: Tokens) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return the same, of texts padded to the longest: for encoders of other kinds."""
+        ids_BT, mask_BT = (placed(array, self._device) for array in tokens.padded(pad_id=self.pad_id))
+        answer = self.model(input_ids=ids_BT, attention_mask=mask_BT.long())
+        return answer.last_hidden_state, mask_BT, getattr(answer, "pooler_output", None)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
 
     def vocabulary(self) -> Mapping[str, int]:
         """Return the number of every token."""
@@ -123,12 +141,14 @@ class HuggingFaceBackbone(nn.Module):
             self.head.save(place / _HEAD_FOLDER)
 
 
-def load_encoder(name: str, settings: TextSettings) -> HuggingFaceBackbone:
+def load_encoder(name: str, settings: TextSettings, training_texts: Sequence[str]) -> HuggingFaceBackbone:
     """Load an encoder with its weights.
 
     Args:
         name: a folder or a hub name.
-        settings: pooling and most tokens. With `pooling = "own"` the encoder's pooler is used if the weights have one.
+        settings: pooling, most tokens, vocabulary. With `pooling = "own"` the encoder's pooler is used if the weights
+            have one.
+        training_texts: whose pieces a trimmed vocabulary keeps.
 
     Raises:
         OSError: the folder is no encoder, or the hub does not have it or cannot be reached.
@@ -141,7 +161,36 @@ def load_encoder(name: str, settings: TextSettings) -> HuggingFaceBackbone:
     has_pooler = not any(weight.startswith(_POOLER) for weight in found["missing_keys"])
     if settings.pooling == "mean" or not has_pooler:
         drop_pooler(model)
-    return HuggingFaceBackbone(model, tokenizer, settings)
+    return build_encoder(model, tokenizer, settings, training_texts)
+
+
+def build_encoder(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: TextSettings,
+    training_texts: Sequence[str],
+    *,
+    head: "SentenceHead | None" = None,
+    prompt: str = "",
+) -> HuggingFaceBackbone:
+    """Make the backbone of an encoder that was loaded, its vocabulary trimmed where the settings ask for it.
+
+    Args:
+        model: the encoder; its table is replaced by a smaller one.
+        tokenizer: the encoder's own.
+        settings: pooling, most tokens, vocabulary.
+        training_texts: whose pieces a trimmed vocabulary keeps.
+        head: the sentence head, for `pooling = "own"`.
+        prompt: what stands before every text.
+
+    Raises:
+        RecipeError: the tokenizer does not go with the encoder, or cannot be trimmed.
+    """
+    backbone = HuggingFaceBackbone(model, tokenizer, settings, head, prompt)
+    if settings.vocabulary == "whole":
+        return backbone
+    smaller = trim_encoder(model, tokenizer, needed_pieces(backbone, training_texts))
+    return HuggingFaceBackbone(model, smaller, settings, head, prompt)
 
 
 def open_encoder(settings: TextSettings, folder: Path, weights: Collection[str]) -> HuggingFaceBackbone:
@@ -163,26 +212,7 @@ def open_encoder(settings: TextSettings, folder: Path, weights: Collection[str])
 
         head = open_head(place / _HEAD_FOLDER, config.hidden_size)
     prompt = (place / _PROMPT_FILE).read_text("utf-8") if (place / _PROMPT_FILE).is_file() else ""
-    return HuggingFaceBackbone(model, _saved_tokenizer(place), settings, head, prompt)
-
-
-def as_published(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
-    """Return the tokenizer that lies in its `tokenizer.json`, if transformers has made another kind out of its pieces.
-
-    transformers 5 makes the tokenizer anew by the class that the configuration names, or else by the architecture. A
-    multilingual MiniLM is a BERT with XLM-R's pieces and often names no class: it would get WordPiece, to which nearly
-    every word of its vocabulary is unknown.
-
-    Args:
-        tokenizer: as transformers has made it.
-    """
-    if not isinstance(tokenizer, PreTrainedTokenizerFast) or not _has_file(tokenizer.name_or_path, _TOKENIZER_FILE):
-        return tokenizer
-    published: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(tokenizer.name_or_path)
-    if type(published.backend_tokenizer.model) is type(tokenizer.backend_tokenizer.model):
-        return tokenizer
-    published.model_max_length = tokenizer.model_max_length
-    return published
+    return HuggingFaceBackbone(model, saved_tokenizer(place), settings, head, prompt)
 
 
 def drop_pooler(model: PreTrainedModel) -> None:
@@ -209,45 +239,14 @@ def _auto_class(config: PretrainedConfig) -> type[AutoModel] | type[AutoModelFor
     return AutoModelForTextEncoding if is_listed else AutoModel
 
 
-def _has_file(name: str, file: str) -> bool:
-    """Say whether a folder, or what the hub gives or gave under a name, has a file."""
-    found = cached_file(
-        name, file, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False
-    )
-    return found is not None
-
-
-def _saved_tokenizer(place: Path) -> PreTrainedTokenizerBase:
-    """Open the tokenizer as it was saved; by its class, transformers would make it anew and lose what was changed."""
-    kind = PreTrainedTokenizerFast if (place / _TOKENIZER_FILE).is_file() else AutoTokenizer
-    tokenizer: PreTrainedTokenizerBase = kind.from_pretrained(place)
-    return tokenizer
-
-
 def _most_tokens(model: PreTrainedModel) -> int:
     """Return how many tokens have a position; those of RoBERTa and its kin begin after that of padding."""
-    positions = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
-    if isinstance(positions, nn.Embedding) and positions.padding_idx is not None:
-        return positions.num_embeddings - positions.padding_idx - 1
     most: int = getattr(model.config, "max_position_embeddings", 0)
-    return most if most > 0 else sys.maxsize
+    return most - 1 - _padding_position(model) if most > 0 else sys.maxsize
 
 
-def _check_tokenizer(tokenizer: PreTrainedTokenizerBase, settings: TextSettings, *, num_known: int) -> None:
-    vocabulary = tokenizer.get_vocab()
-    if vocabulary.keys() <= set(tokenizer.all_special_tokens):
-        raise RecipeError(
-            f"text.backbone {settings.backbone!r} has no tokenizer: none of its files gives {type(tokenizer).__name__} "
-            "any pieces; expected tokenizer.json or that class's own files; download all files of the model"
-        )
-    if max(vocabulary.values()) >= num_known:
-        raise RecipeError(
-            f"text.backbone {settings.backbone!r} has a tokenizer of {max(vocabulary.values()) + 1} tokens, but the "
-            f"encoder knows {num_known}; they do not belong together; download all files of one model"
-        )
-    num_special = tokenizer.num_special_tokens_to_add()
-    if settings.max_tokens <= num_special:
-        raise RecipeError(
-            f"text.max_tokens is {settings.max_tokens}, and the tokenizer of {settings.backbone!r} adds {num_special} "
-            f"special tokens to every text; expected at least {num_special + 1}"
-        )
+def _padding_position(model: PreTrainedModel) -> int:
+    """Return the last position before that of a text's first token: -1, where padding has none of its own."""
+    positions = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    padding = positions.padding_idx if isinstance(positions, nn.Embedding) else None
+    return -1 if padding is None else padding

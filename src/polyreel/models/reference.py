@@ -16,11 +16,12 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from polyreel.data.feature_settings import FeatureSettings
 from polyreel.errors import DataError
-from polyreel.models.huggingface import HuggingFaceBackbone, as_published, drop_pooler
+from polyreel.models.huggingface import HuggingFaceBackbone, drop_pooler
 from polyreel.models.reference_pooling import ForeignMaskBackbone, load_mask_tokenizer
 from polyreel.models.retriever import CONFIG_FILE, Retriever
 from polyreel.models.settings import RetrieverSettings, TextSettings, VideoSettings
 from polyreel.models.text import TextTower
+from polyreel.models.tokenizer_files import as_published
 from polyreel.models.video import VideoTower
 from polyreel.safe_pickle import ForeignTensor, Placeholder, open_checkpoint
 

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from polyreel.models.huggingface import HuggingFaceBackbone, as_published, open_encoder
+from polyreel.models.huggingface import HuggingFaceBackbone, open_encoder
 from polyreel.models.layers import masked_mean
 from polyreel.models.settings import TextSettings
+from polyreel.models.tokenizer_files import as_published
 from polyreel.models.tokens import Tokens
 
 _FOLDER = "pooling_mask"

@@ -19,10 +19,12 @@ from sentence_transformers.sentence_transformer import modules
 from torch import Tensor, nn
 
 from polyreel.errors import RecipeError
-from polyreel.models.huggingface import HuggingFaceBackbone, as_published, drop_pooler, quietly
+from polyreel.models.huggingface import HuggingFaceBackbone, build_encoder, drop_pooler, quietly
 from polyreel.models.pieces import PieceTable
 from polyreel.models.settings import TextSettings
 from polyreel.models.subword import SubwordBackbone
+from polyreel.models.tokenizer_files import as_published
+from polyreel.models.vocabulary import needed_pieces, trimmed
 
 _HEAD_MODULES = (modules.Dense, modules.Dropout, modules.LayerNorm, modules.Normalize, modules.Pooling)
 # Prompts that a model's card asks for and none of its files names, by the last part of its name.
@@ -89,7 +91,8 @@ def load_sentence_model(
                 f"text.backbone {name!r} leaves its prompt {prompt!r} out of the pooling, which polyreel does not; "
                 'use text.pooling = "mean"'
             )
-        return HuggingFaceBackbone(first.auto_model, as_published(first.tokenizer), settings, own, prompt)
+        tokenizer = as_published(first.tokenizer)
+        return build_encoder(first.auto_model, tokenizer, settings, training_texts, head=own, prompt=prompt)
     found = ", ".join(type(part).__name__ for part in (first, *rest))
     allowed = ", ".join(kind.__name__ for kind in _HEAD_MODULES)
     raise RecipeError(
@@ -108,6 +111,10 @@ def _mean_of_pieces(
 ) -> SubwordBackbone:
     vectors_PD = static.embedding.weight.detach().float()
     backbone = SubwordBackbone(static.tokenizer, PieceTable(vectors_PD), max_tokens=settings.max_tokens)
+    if settings.vocabulary == "trimmed":
+        tokenizer, kept = trimmed(static.tokenizer, needed_pieces(backbone, training_texts))
+        vectors_PD = vectors_PD[torch.from_numpy(kept)]
+        backbone = SubwordBackbone(tokenizer, PieceTable(vectors_PD), max_tokens=settings.max_tokens)
     if training_texts and not settings.is_frozen:
         backbone.table = PieceTable(vectors_PD, torch.from_numpy(np.unique(backbone.tokenize(training_texts).ids)))
     return backbone

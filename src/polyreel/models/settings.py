@@ -35,6 +35,11 @@ class TextSettings(Settings):
         description="for imported teachers of the reference implementation alone: folder or hub name of the tokenizer "
         "under whose mask the hidden states of the words without punctuation are averaged; None: the backbone's own",
     )
+    vocabulary: Literal["whole", "trimmed"] = Field(
+        default="whole",
+        description='"trimmed": a pretrained tokenizer and its table keep the pieces that the training captions need '
+        "and single characters; these captions are read as before, other words in shorter pieces",
+    )
     max_tokens: Positive = Field(default=40, description="tokens beyond this many are dropped, special ones included")
     layer_norm: bool = Field(default=True, description="LayerNorm (eps 1e-6) between backbone and projection")
     gate: bool = Field(default=True, description="gated projection; false is one plain linear map")
@@ -54,7 +59,7 @@ class TextSettings(Settings):
         """Return the keys that have no effect beside the others."""
         if self.backbone != "subword":
             return ["vocab_size", "width", "num_layers", "num_heads"]
-        return ["pooling"] if self.num_layers else ["pooling", "num_heads"]
+        return ["pooling", "vocabulary"] if self.num_layers else ["pooling", "vocabulary", "num_heads"]
 
     @model_validator(mode="after")
     def _check_heads(self) -> Self:

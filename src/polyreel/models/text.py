@@ -68,7 +68,7 @@ def build_backbone(settings: TextSettings, training_texts: Sequence[str]) -> Bac
     Args:
         settings: `backbone`, `pooling` and what else concerns it.
         training_texts: what a tokenizer made from scratch is learnt from, and what tells which pieces of a pretrained
-            table learn.
+            table learn, or stay.
 
     Raises:
         RecipeError: the name is neither a folder that holds a model nor one that the hub gives.
@@ -132,4 +132,4 @@ def _load_pretrained(settings: TextSettings, training_texts: Sequence[str]) -> B
     name = str(folder) if folder.is_dir() else settings.backbone
     if is_sentence_transformer_model(name):
         return load_sentence_model(name, settings, training_texts)
-    return load_encoder(name, settings)
+    return load_encoder(name, settings, training_texts)
