@@ -108,11 +108,11 @@ class Retriever(nn.Module):
 
     def embed_texts(self, tokens: Tokens) -> Tensor:
         """Embed B texts: rows of unit length, `[B, embed_dim]`."""
-        return functional.normalize(self.text(tokens), dim=-1)
+        return functional.normalize(self.text(tokens).float(), dim=-1)
 
     def embed_clips(self, video_BTD: Tensor, mask_BT: Tensor) -> Tensor:
         """Embed B clips, given as `VideoTower.frames` prepares them: rows of unit length, `[B, embed_dim]`."""
-        return functional.normalize(self.video(video_BTD, mask_BT), dim=-1)
+        return functional.normalize(self.video(video_BTD, mask_BT).float(), dim=-1)
 
     def encode_text(self, texts: Sequence[str], *, batch_size: int = 256) -> Embeddings:
         """Encode texts of any length: rows of unit length, `[N, embed_dim]`."""

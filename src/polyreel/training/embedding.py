@@ -8,11 +8,13 @@ Shapes: `B` clips, `N` captions, `D` dims.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from polyreel.models.devices import placed
 from polyreel.models.retriever import Retriever
 from polyreel.models.tokens import Tokens
 from polyreel.training.batches import Ints
@@ -27,6 +29,7 @@ class Embedder(nn.Module):
         frames: of all clips, and their mask, as the video tower prepares them.
         sees_clips: whether the video tower learns; otherwise no gradient reaches it.
         chunk: clips or captions embedded at a time; None: all.
+        is_half: whether the towers' matrix products are in bfloat16; embeddings are float32 in any case.
     """
 
     def __init__(
@@ -37,22 +40,24 @@ class Embedder(nn.Module):
         *,
         sees_clips: bool = True,
         chunk: int | None = None,
+        is_half: bool = False,
     ) -> None:
         super().__init__()
         self.model = model
-        self._tokens, (self._video_CTD, self._mask_CT) = tokens, frames
-        self._sees_clips, self._chunk = sees_clips, chunk
+        self._tokens, self._frames = tokens, [part.cpu().numpy() for part in frames]
+        self._sees_clips, self._chunk, self._is_half = sees_clips, chunk, is_half
 
     def forward(self, clips_B: Ints, rows_N: Ints) -> tuple[Tensor, Tensor]:
         """Embed clips `[B, D]` and captions `[N, D]`, given as positions: rows of unit length."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self._sees_clips):
-            clips_BD = self._in_chunks(self._embed_clips, clips_B)
-        return clips_BD, self._in_chunks(self._embed_texts, rows_N)
+        device = self.model.device.type
+        with torch.autocast(device, torch.bfloat16) if self._is_half else nullcontext():
+            with torch.set_grad_enabled(torch.is_grad_enabled() and self._sees_clips):
+                clips_BD = self._in_chunks(self._embed_clips, clips_B)
+            return clips_BD, self._in_chunks(self._embed_texts, rows_N)
 
     def _embed_clips(self, clips_B: Ints) -> Tensor:
-        device = self.model.device
-        clips = torch.from_numpy(clips_B).to(self._video_CTD.device)
-        return self.model.embed_clips(self._video_CTD[clips].to(device), self._mask_CT[clips].to(device))
+        video_BTD, mask_BT = (placed(part[clips_B], self.model.device) for part in self._frames)
+        return self.model.embed_clips(video_BTD, mask_BT)
 
     def _embed_texts(self, rows_N: Ints) -> Tensor:
         return self.model.embed_texts(self._tokens.select(rows_N))

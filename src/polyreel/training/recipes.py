@@ -114,6 +114,11 @@ class Recipe(Settings):
     schedule: ScheduleSettings = Field(default=ScheduleSettings(), description="how long")
     adapt: AdaptSettings = Field(default=AdaptSettings(), description="which weights learn")
     machine: MachineSettings = Field(default=MachineSettings(), description="how it is computed")
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description='number type of the towers\' matrix products; "bfloat16" is autocast: faster where the machine has '
+        "it, and other rounding",
+    )
     seed: int = Field(default=1, ge=0, description="of initial weights and of sampling")
     reference: bool = Field(
         default=False,

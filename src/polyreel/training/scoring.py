@@ -116,9 +116,10 @@ class Scorer:
         self.embedder: nn.Module = Embedder(
             model,
             table.tokens,
-            (frames[0].to(self._device), frames[1].to(self._device)),
+            frames,
             sees_clips=recipe.objective.sees_clips,
             chunk=recipe.machine.chunk,
+            is_half=recipe.precision == "bfloat16",
         )
         self._bank = None if bank is None else bank.to(self._device)
         self._bank_row_S = None if bank is None else bank.sentence_rows(table.sentence_ids)
