@@ -1,8 +1,8 @@
 """kill -9 at random moments of a small run, then `polyreel train --resume`: are the final weights the same bytes?
 
-Each trial starts the same recipe as a process of its own, kills it at a moment drawn evenly from the length of an
-undisturbed run (its start, its saves and its end included), goes on with `--resume`, and compares the model's weights
-with those of the undisturbed run. Writes results/kill_resume.json and .md. Takes a few minutes; needs no data.
+Each trial starts the same recipe as a process of its own and kills it: three in ten as it starts, one in ten at its
+end, where the model is written, the others a moment after a step drawn at random, with states being saved all the time.
+Then it goes on with `--resume`, and the model's weights are compared with those of an undisturbed run. Writes results/kill_resume.json and .md. Takes a few minutes; needs no data.
 
     python benchmarks/kill_resume.py [--trials 30] [--seed 1]
 """
@@ -27,7 +27,7 @@ from polyreel.data.feature_settings import FeatureSettings
 from polyreel.data.features import FeatureWriter
 
 ROOT = Path(__file__).parents[1]
-CLIPS, DIM = 200, 16
+CLIPS, DIM, STEPS = 200, 16, 300
 # Processes are forked off one that has imported all, so that most moments fall into training and not into imports.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["polyreel.training.loop"])
@@ -50,11 +50,11 @@ name = "adamw"
 weight_decay = 0.01
 learning_rate = 0.003
 [schedule]
-steps = 300
+steps = {steps}
 learning_rate = "one-cycle"
 validate_every_steps = 40
 [machine]
-save_every_seconds = 0.2
+save_every_seconds = 0.05
 """
 
 
@@ -109,16 +109,31 @@ def last_step(run: Path) -> int:
     return max(steps, default=0)
 
 
-def trial(recipe: Path, run: Path, moment_seconds: float) -> dict[str, object]:
-    """Kill a run at a moment, go on with it, and say what came of it."""
+def trial(recipe: Path, run: Path, after_step: int, then_seconds: float) -> dict[str, object]:
+    """Kill a run a moment after it has logged a step, go on with it, and say what came of it."""
     process = train(recipe, run)
-    process.join(moment_seconds)
+    while process.is_alive() and last_step(run) < after_step:
+        time.sleep(0.005)
+    process.join(then_seconds)
     process.kill()
     process.join()
-    found = {"seconds": round(moment_seconds, 2), "was_killed": process.exitcode == -signal.SIGKILL}
-    found |= {"logged_step": last_step(run), "saves": len(list((run / "checkpoints").glob("step-*")))}
+    found = {"after_step": after_step, "then_seconds": round(then_seconds, 3), "logged_step": last_step(run)}
+    found |= {
+        "was_killed": process.exitcode == -signal.SIGKILL,
+        "saves": len(list((run / "checkpoints").glob("step-*"))),
+    }
     is_resumed = ended_well(train(recipe, run, "--resume"))
     return {**found, "resumed": is_resumed, "weights": digest(run) if is_resumed else None}
+
+
+def moments(draw: random.Random, trials: int) -> list[tuple[int, float]]:
+    """Draw a step and a delay for each trial."""
+    found = []
+    for number in range(trials):
+        kind = number % 10
+        step = 0 if kind < 3 else STEPS if kind == 3 else draw.randrange(1, STEPS)
+        found.append((step, draw.uniform(0, 2.0 if step == 0 else 0.15)))
+    return found
 
 
 def main() -> None:
@@ -127,29 +142,24 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
-    draw = random.Random(asked.seed)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         make_data(folder / "data")
         recipe = folder / "recipe.toml"
-        recipe.write_text(RECIPE.format(data=folder / "data"))
-        ended_well(train(recipe, folder / "warm-up"))
-        began = time.monotonic()
+        recipe.write_text(RECIPE.format(data=folder / "data", steps=STEPS))
         if not ended_well(train(recipe, folder / "whole")):
             sys.exit("the undisturbed run failed")
-        length = time.monotonic() - began
         expected = digest(folder / "whole")
-        print(f"undisturbed: {length:.1f} s", flush=True)
         trials = []
-        for number in range(asked.trials):
-            one = trial(recipe, folder / f"run{number}", draw.uniform(0, length))
+        for number, moment in enumerate(moments(random.Random(asked.seed), asked.trials)):
+            one = trial(recipe, folder / f"run{number}", *moment)
             one["is_same"] = one.pop("weights") == expected
             trials.append(one)
             print(f"{number + 1}/{asked.trials}: {one}", flush=True)
-    write(trials, length)
+    write(trials)
 
 
-def write(trials: list[dict[str, object]], length: float) -> None:
+def write(trials: list[dict[str, object]]) -> None:
     """Write the results as JSON and as a small table."""
     killed = [one for one in trials if one["was_killed"]]
     summary = {
@@ -157,7 +167,7 @@ def write(trials: list[dict[str, object]], length: float) -> None:
         "killed": len(killed),
         "killed_before_the_first_step": sum(one["logged_step"] == 0 for one in killed),
         "same_bytes": sum(bool(one["is_same"]) for one in trials),
-        "undisturbed_seconds": round(length, 1),
+        "killed_with_states_saved": sum(one["saves"] > 0 for one in killed),
     }
     results = ROOT / "results"
     (results / "kill_resume.json").write_text(json.dumps({**summary, "each": trials}, indent=2) + "\n")

@@ -56,9 +56,7 @@ def test_other_texts_are_cut_shorter_and_lose_nothing(tokenizer):
 
 def test_a_tokenizer_of_whole_words_is_refused():
     words = Tokenizer(models.WordLevel({"a": 0, "[UNK]": 1}, unk_token="[UNK]"))
-    with pytest.raises(
-        RecipeError, match=r"is \"trimmed\", but the tokenizer is of the kind WordLevel"
-    ):
+    with pytest.raises(RecipeError, match=r"is \"trimmed\", but the tokenizer is of the kind WordLevel"):
         trimmed(words, [0])
 
 

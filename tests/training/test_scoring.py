@@ -7,12 +7,12 @@ import torch
 from polyreel.data.dataset import Dataset
 from polyreel.errors import DataError
 from polyreel.training.batches import sample_batches
-from polyreel.training.under_way import Training
 from polyreel.training.loop import train
 from polyreel.training.material import gather_material
 from polyreel.training.runs import RunFolder
 from polyreel.training.scoring import Scorer
 from polyreel.training.terms import objective
+from polyreel.training.under_way import Training
 
 
 @pytest.fixture
