@@ -1,6 +1,7 @@
 """What a step of distillation costs: ours against a plain reference step, and against what the machine allows.
 
-    .venv/bin/python benchmarks/distil_step.py cpu            # timings, about four minutes on two idle cores
+    .venv/bin/python benchmarks/distil_step.py cpu            # timings on two idle cores
+    .venv/bin/python benchmarks/distil_step.py cpu --cpu-time # on a busy machine: seconds of processor time, one thread
     .venv/bin/python benchmarks/distil_step.py cpu --losses   # 20 steps of both, their losses compared; no timing
     .venv/bin/python benchmarks/distil_step.py gpu            # full LaBSE shape, half precision; needs no other data
 
@@ -29,7 +30,7 @@ from distil_world import LANGS, SHAPES, World, make_world
 from plain_step import PlainData, PlainStep
 from polyreel.models.tokens import Tokens
 from polyreel.training.batches import ParallelBatch, sample_batches
-from polyreel.training.floor import Rates, bytes_of_step, count_operations, measure_rates, seconds_of
+from polyreel.training.floor import Clock, Rates, bytes_of_step, count_operations, measure_rates, seconds_of
 
 ROOT = Path(__file__).parents[1]
 Row = dict[str, object]
@@ -57,35 +58,42 @@ def compare_losses(world: World, num_steps: int) -> Row:
     return {"steps": num_steps, "largest_relative_difference": largest, "losses": losses}
 
 
-def time_steps(world: World, num_pairs: int) -> dict[str, list[float]]:
-    """Time the two steps alone, in turn, on the same batches; the first pair warms up and is left out."""
-    plain, ours, drawn = PlainStep(world), our_step(world), batches(world)
-    found: dict[str, list[float]] = {"plain": [], "ours": []}
+def time_steps(world: World, num_pairs: int, clock: Clock) -> Row:
+    """Time the two steps alone, in turn, on the same batches; the first pair warms up and is not timed."""
+    ways, drawn = {"plain": PlainStep(world).take, "ours": our_step(world)}, batches(world)
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    losses: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(num_pairs + 1):
         batch = next(drawn)
-        for name, step in (("plain", plain.take), ("ours", ours)):
-            seconds = seconds_of(lambda step=step, batch=batch: step(batch), world.device)
+        for name, step in ways.items():
+            taken = seconds_of(
+                lambda name=name, step=step, batch=batch: losses[name].append(step(batch)), world.device, clock
+            )
             if number:
-                found[name].append(seconds)
-                print(f"step alone, pair {number}: {name} {seconds:.3f} s", flush=True)
-    return found
+                seconds[name].append(taken)
+            print(f"step alone, pair {number}: {name} {taken:.3f} s, loss {losses[name][-1]:.6f}", flush=True)
+    return {"seconds": seconds, "losses": losses}
 
 
-def time_end_to_end(world: World, num_steps: int) -> dict[str, list[float]]:
-    """Time the two with their data, the plain one's from a data set with two workers; seconds a step."""
+def time_end_to_end(world: World, num_steps: int, clock: Clock) -> dict[str, list[float]]:
+    """Time the two with their data, the plain one's from a data set; seconds a step.
+
+    It has two workers, but none where processor time is counted, which then holds their work too.
+    """
     plain, ours = PlainStep(world), our_step(world)
-    data, drawn = iter(PlainData(world).loader(num_workers=2)), batches(world)
+    num_workers = 2 if clock is time.perf_counter else 0
+    data, drawn = iter(PlainData(world).loader(num_workers)), batches(world)
     ways = {"plain": lambda: plain.take_loaded(next(data)), "ours": lambda: ours(next(drawn))}
     found: dict[str, list[float]] = {"plain": [], "ours": []}
     for name, way in ways.items():
         way()
         for _ in range(num_steps):
-            found[name].append(seconds_of(way, world.device))
+            found[name].append(seconds_of(way, world.device, clock))
             print(f"end to end: {name} {found[name][-1]:.3f} s", flush=True)
     return found
 
 
-def time_ways_to_pad(world: World, num_rounds: int) -> dict[str, float]:
+def time_ways_to_pad(world: World, num_rounds: int, clock: Clock) -> dict[str, float]:
     """Time the student's text tower alone, forward and backward, by how texts of many lengths are put together."""
     model, batch = world.ours, next(batches(world))
     tokens = world.table.tokens.select(batch.rows_N)
@@ -102,7 +110,7 @@ def time_ways_to_pad(world: World, num_rounds: int) -> dict[str, float]:
         "buckets of one length": lambda: run(by_length, is_packed=False),
         "padded to the longest": lambda: run([tokens], is_packed=False),
     }
-    found = {name: min(seconds_of(way, world.device) for _ in range(num_rounds)) for name, way in ways.items()}
+    found = {name: min(seconds_of(way, world.device, clock) for _ in range(num_rounds)) for name, way in ways.items()}
     backbone._can_pack = True
     print(", ".join(f"{name} {seconds:.3f} s" for name, seconds in found.items()), flush=True)
     return found
@@ -135,7 +143,8 @@ def table(name: str, found: Row) -> str:
     lines = [
         f"# A step of distillation, {name}",
         "",
-        f"{found['machine']}; torch {found['torch']}, {found['threads']} threads, {found['dtype']}; "
+        f"{found['machine']}; torch {found['torch']}, {found['threads']} thread(s), {found['dtype']}, "
+        f"seconds of {found['clock']} time; "
         f"{captions} captions in {len(LANGS)} languages and {SHAPES[name].batch} clips a step, "
         f"{floor['tokens_a_caption']:.1f} tokens a caption.",
         "",
@@ -171,36 +180,48 @@ def main() -> None:
     parser.add_argument("name", choices=SHAPES, help="tiny is for trying the script")
     parser.add_argument("--losses", action="store_true", help="compare losses instead of timing")
     parser.add_argument("--steps", type=int, default=None, help="steps or pairs; 20 for losses, 4 otherwise")
+    parser.add_argument("--cpu-time", action="store_true", help="count processor time, on one thread")
     asked = parser.parse_args()
+    clock = time.process_time if asked.cpu_time else time.perf_counter
     if asked.name == "gpu" and not torch.cuda.is_available():
         sys.exit("the gpu configuration needs a GPU, and torch finds none")
-    torch.set_num_threads(2 if asked.name == "cpu" else torch.get_num_threads())
-    file = ROOT / "results" / f"distil_step-{asked.name}.json"
-    found: Row = json.loads(file.read_text()) if file.is_file() else {}
+    if asked.name != "gpu":
+        torch.set_num_threads(1 if asked.cpu_time else 2)
     started = time.monotonic()
     world = make_world(asked.name)
     print(f"made in {time.monotonic() - started:.0f} s", flush=True)
     if asked.losses:
-        found["losses"] = compare_losses(world, asked.steps or 20)
+        found: Row = {"losses": compare_losses(world, asked.steps or 20)}
     else:
-        rates = measure_rates(world.device, world.shape.dtype)
-        steps = asked.steps or 4
-        timed = {"step": time_steps(world, steps), "end_to_end": time_end_to_end(world, max(2, steps // 2))}
-        medians = {key: {name: statistics.median(each) for name, each in times.items()} for key, times in timed.items()}
-        found |= {
-            "machine": torch.cuda.get_device_name() if asked.name == "gpu" else f"{platform.machine()}, CPU",
-            "torch": torch.__version__,
-            "threads": torch.get_num_threads(),
-            "dtype": str(world.shape.dtype).removeprefix("torch."),
-            "rates": {"operations": rates.operations, "bytes": rates.bytes},
-            "floor": floors(world, rates),
-            "seconds": timed,
-            "median_seconds": medians,
-            "ways_to_pad": time_ways_to_pad(world, 2),
-        }
+        found = measure(world, asked.steps or 4, clock)
+    file = ROOT / "results" / f"distil_step-{asked.name}.json"
+    before: Row = json.loads(file.read_text()) if file.is_file() else {}
+    file.write_text(json.dumps(before | found, indent=1) + "\n")
+    if not asked.losses:
         file.with_suffix(".md").write_text(table(asked.name, found), encoding="utf-8")
         print(file.with_suffix(".md").read_text("utf-8"))
-    file.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def measure(world: World, num_steps: int, clock: Clock) -> Row:
+    """Time everything."""
+    rates = measure_rates(world.device, world.shape.dtype, clock)
+    alone = time_steps(world, num_steps, clock)
+    timed = {"step": alone["seconds"], "end_to_end": time_end_to_end(world, max(2, num_steps // 2), clock)}
+    return {
+        "machine": torch.cuda.get_device_name() if world.device.type == "cuda" else f"{platform.machine()}, CPU",
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "clock": "wall" if clock is time.perf_counter else "processor",
+        "dtype": str(world.shape.dtype).removeprefix("torch."),
+        "rates": {"operations": rates.operations, "bytes": rates.bytes},
+        "floor": floors(world, rates),
+        "seconds": timed,
+        "median_seconds": {
+            key: {name: statistics.median(each) for name, each in times.items()} for key, times in timed.items()
+        },
+        "losses_of_timed_steps": alone["losses"],
+        "ways_to_pad": time_ways_to_pad(world, 2, clock),
+    }
 
 
 if __name__ == "__main__":

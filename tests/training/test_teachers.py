@@ -1,5 +1,8 @@
 """The teacher bank says what live teachers say, once, and only about what it was made from."""
 
+import mmap
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -52,7 +55,7 @@ def test_other_captions_get_a_bank_of_their_own(toy, teachers):
     TeacherBank.build(teachers, learnt, features)
     fewer = TeacherBank.build(teachers, learnt.first_captions({"en": 1}), features)
     assert len(fewer.sentence_ids) == len(learnt.clip_ids)
-    assert all(len(list(run.glob("bank/*"))) == 2 for run in teachers)
+    assert all(len(list(run.glob("bank/*/"))) == 2 for run in teachers)
 
 
 def test_sentences_the_teachers_have_not_seen_are_marked(toy, teachers):
@@ -110,3 +113,37 @@ def test_a_model_that_came_without_its_run_teaches_too(toy, teachers, tmp_path):
         for one in (tmp_path / "imported", teachers[0])
     )
     assert found.tolist() == expected.tolist()
+
+
+def test_a_teacher_is_not_opened_again_while_its_files_are_as_they_were(toy, teachers, monkeypatch):
+    learnt, features = toy.split("train"), toy.features("noise")
+    found = TeacherBank.build(teachers, learnt, features)
+    opened = []
+    load = Retriever.load
+    monkeypatch.setattr(Retriever, "load", lambda folder: opened.append(folder) or load(folder))
+    assert TeacherBank.build(teachers, learnt, features).fingerprints == found.fingerprints and not opened
+    model = load(teachers[0] / "model")
+    with torch.no_grad():
+        model.text.project.linear.bias.add_(1.0)
+    model.save(teachers[0] / "model")
+    changed = TeacherBank.build(teachers, learnt, features)
+    assert changed.fingerprints[0] == model.fingerprint != found.fingerprints[0]
+    assert changed.fingerprints[1] == found.fingerprints[1]
+
+
+def test_what_is_written_in_pieces_is_what_is_written_at_once(toy, teachers, monkeypatch):
+    learnt, features = toy.split("train"), toy.features("noise")
+    whole = TeacherBank.build(teachers, learnt, features)
+    for run in teachers:
+        shutil.rmtree(run / "bank")
+    monkeypatch.setattr("polyreel.training.teachers.ASKED_AT_ONCE", 7)
+    parts = TeacherBank.build(teachers, learnt, features)
+    ids = learnt.clip_ids, whole.sentence_ids
+    torch.testing.assert_close(parts.similarities(*ids), whole.similarities(*ids), atol=1e-6, rtol=1e-5)
+
+
+def test_rows_are_read_from_the_disk_and_strangers_are_refused(toy, teachers):
+    bank = TeacherBank.build(teachers, toy.split("train"), toy.features("noise"))
+    assert all(isinstance(part.base, np.memmap | mmap.mmap) for part in (*bank._clips, *bank._sentences))
+    with pytest.raises(KeyError, match="stranger"):
+        bank.similarities([bank.clip_ids[0], "stranger"], bank.sentence_ids[:1])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, BadParameter, Option
 
 from polyreel.cli.live import watched
-from polyreel.cli.options import Device, Quiet, Split, Threads, open_model, split_of, use_threads
+from polyreel.cli.options import AsJson, Device, Quiet, Split, Threads, open_model, print_json, split_of, use_threads
 from polyreel.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -52,6 +52,36 @@ def train(
         run = train_model(asked, output, resume=resume, device=device, progress=progress, watch=watch, is_tracked=track)
     if is_first:
         print(f"{run}: trained; next: polyreel evaluate {run} {asked.data.dataset}")
+
+
+def profile(
+    recipe: Annotated[str, Argument(metavar="RECIPE", help="A TOML file, or a shipped recipe.", show_default=False)],
+    settings: Annotated[
+        list[str] | None, Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+    ] = None,
+    steps: Annotated[int, Option("--steps", metavar="N", min=1, help="Steps to time.")] = 5,
+    device: Device = "cpu",
+    threads: Threads = 1,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show where a training step's time goes, and what the machine would allow.
+
+    Times data, text, video, objective and optimizer of a few steps; nothing is saved. Matrix products and bytes of a
+    step, at rates measured now, are what it cannot go below (docs/speed.md). Run it while nothing else is running.
+
+    Example: polyreel profile world/c2kd --steps 10
+    """
+    use_threads(threads)
+    from polyreel import load_recipe
+    from polyreel.training.profiling import profile as profile_step
+
+    with shown(quiet or as_json) as progress:
+        found = profile_step(load_recipe(recipe, settings or []), num_steps=steps, device=device, progress=progress)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print(found.text())
 
 
 def bank(

@@ -24,6 +24,7 @@ from transformers import (
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES
 from transformers.utils import logging
@@ -35,7 +36,8 @@ from polyreel.models.settings import TextSettings
 from polyreel.models.tokenizer_files import as_published, check_tokenizer, saved_tokenizer
 from polyreel.models.tokens import Tokens
 from polyreel.models.trimming import trim_encoder
-from polyreel.models.vocabulary import needed_pieces
+from polyreel.models.vocabulary import fingerprint_of_tokenizer, needed_pieces
+from polyreel.storage import fingerprint
 
 if TYPE_CHECKING:
     from polyreel.models.sentence import SentenceHead
@@ -128,6 +130,13 @@ class HuggingFaceBackbone(nn.Module):
     def vocabulary(self) -> Mapping[str, int]:
         """Return the number of every token."""
         return self._tokenizer.get_vocab()
+
+    @property
+    def tokenizer_fingerprint(self) -> str:
+        """Digest of what decides a text's tokens."""
+        fast = isinstance(self._tokenizer, PreTrainedTokenizerFast)
+        own = fingerprint_of_tokenizer(self._tokenizer.backend_tokenizer) if fast else self._tokenizer.get_vocab()
+        return fingerprint(type(self._tokenizer).__name__, own, self._prompt, self._max_tokens)
 
     def save(self, folder: Path) -> None:
         """Write configuration, tokenizer, prompt and head into `backbone/` of a model's folder, without the weights."""

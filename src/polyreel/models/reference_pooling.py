@@ -21,6 +21,7 @@ from polyreel.models.layers import masked_mean
 from polyreel.models.settings import TextSettings
 from polyreel.models.tokenizer_files import as_published
 from polyreel.models.tokens import Tokens
+from polyreel.storage import fingerprint
 
 _FOLDER = "pooling_mask"
 _ENCODER = "encoder."
@@ -74,6 +75,11 @@ class ForeignMaskBackbone(nn.Module):
         """Return the number of every token of the encoder, and, by `mask` and a space, of the mask's tokenizer."""
         others = {f"mask {token}": number for token, number in self._mask_tokenizer.get_vocab().items()}
         return {**self.encoder.vocabulary(), **others}
+
+    @property
+    def tokenizer_fingerprint(self) -> str:
+        """Digest of what decides a text's tokens."""
+        return fingerprint(self.encoder.tokenizer_fingerprint, self._mask_tokenizer.get_vocab(), self._max_tokens)
 
     def save(self, folder: Path) -> None:
         """Write the encoder's files and the mask's tokenizer into a model's folder."""

@@ -17,6 +17,8 @@ from polyreel.models.layers import PreNormBlock, learnt_vectors, masked_mean
 from polyreel.models.pieces import PieceTable
 from polyreel.models.settings import TextSettings
 from polyreel.models.tokens import Tokens
+from polyreel.models.vocabulary import fingerprint_of_tokenizer
+from polyreel.storage import fingerprint
 
 TOKENIZER_FILE = "tokenizer.json"
 _UNKNOWN = ("[UNK]", "<unk>")
@@ -98,6 +100,11 @@ class SubwordBackbone(nn.Module):
         """Return the number of every piece."""
         vocabulary: dict[str, int] = self._tokenizer.get_vocab()
         return vocabulary
+
+    @property
+    def tokenizer_fingerprint(self) -> str:
+        """Digest of what decides a text's tokens."""
+        return fingerprint(fingerprint_of_tokenizer(self._tokenizer), self._max_tokens)
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer into a model's folder; the weights lie elsewhere."""

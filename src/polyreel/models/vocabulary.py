@@ -17,10 +17,16 @@ from tokenizers import Tokenizer
 
 from polyreel.errors import RecipeError
 from polyreel.models.tokens import Tokens
-from polyreel.storage import Json
+from polyreel.storage import Json, fingerprint
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _WORD_STARTS = "▁Ġ"
+
+
+def fingerprint_of_tokenizer(tokenizer: Tokenizer) -> str:
+    """Return a digest of how a tokenizer cuts texts, whatever padding and truncation it was last asked for."""
+    state = json.loads(tokenizer.to_str())
+    return fingerprint({**state, "padding": None, "truncation": None})
 
 
 class Reader(Protocol):

@@ -47,14 +47,14 @@ class CaptionTable:
 
     Attributes:
         clip_ids: the clips, in dataset order.
-        sentence_ids: caption ids, numbered by position, ordered by clip.
+        sentence_ids: caption ids, numbered by position, ordered by clip: an Arrow array, or strings.
         first_sentence_C: sentences of clip c are first_sentence_C[c] to first_sentence_C[c + 1].
         tokens: one ragged row a caption, language after language.
         by_lang: captions by language code.
     """
 
     clip_ids: list[str]
-    sentence_ids: list[str]
+    sentence_ids: pa.Array | list[str]
     first_sentence_C: Ints
     tokens: Tokens
     by_lang: dict[str, LangCaptions]

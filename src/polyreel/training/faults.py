@@ -30,7 +30,7 @@ def batch_record(batch: ParallelBatch, table: CaptionTable, learnt: Dataset) -> 
         {"clip_id": table.clip_ids[batch.clips_B[column]], "lang": lang, "caption_id": caption_id, "text": text}
         for lang, part in batch.by_lang.items()
         for column, sentence in zip(part.columns_R, part.sentences_R, strict=True)
-        for caption_id in [table.sentence_ids[sentence]]
+        for caption_id in [str(table.sentence_ids[sentence])]
         for text in [text_of[caption_id, lang]]
     ]
 

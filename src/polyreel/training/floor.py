@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+Clock = Callable[[], float]
 _SIDE = {"cpu": 2048, "cuda": 8192}
 _COPIED_BYTES = {"cpu": 2**28, "cuda": 2**31}
 _REPEATS = 5
@@ -32,32 +33,33 @@ class Rates:
     bytes: float
 
 
-def measure_rates(device: torch.device, dtype: torch.dtype = torch.float32) -> Rates:
+def measure_rates(device: torch.device, dtype: torch.dtype = torch.float32, clock: Clock = time.perf_counter) -> Rates:
     """Measure both rates, the best of a few tries; nothing else should be running.
 
     Args:
         device: where.
         dtype: number type of the matrices.
+        clock: counts seconds; `time.process_time` with one thread is little disturbed by what else is running.
     """
     side, size = _SIDE[device.type], _COPIED_BYTES[device.type]
     first, second = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     product = torch.empty_like(first)
     source = torch.zeros(size, dtype=torch.uint8, device=device)
     target = torch.zeros_like(source)
-    multiply = min(seconds_of(lambda: torch.mm(first, second, out=product), device) for _ in range(_REPEATS))
-    copy = min(seconds_of(lambda: target.copy_(source), device) for _ in range(_REPEATS))
+    multiply = min(seconds_of(lambda: torch.mm(first, second, out=product), device, clock) for _ in range(_REPEATS))
+    copy = min(seconds_of(lambda: target.copy_(source), device, clock) for _ in range(_REPEATS))
     return Rates(operations=2 * side**3 / multiply, bytes=2 * size / copy)
 
 
-def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+def seconds_of(work: Callable[[], object], device: torch.device, clock: Clock = time.perf_counter) -> float:
     """Time work, to the end of it where a GPU does it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    started = time.perf_counter()
+    started = clock()
     work()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() - started
+    return clock() - started
 
 
 def count_operations(work: Callable[[], object]) -> int:

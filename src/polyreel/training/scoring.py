@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from polyreel.models.devices import placed
 from polyreel.models.retriever import Retriever
 from polyreel.training.batches import CaptionTable, Ints, LangRows, ParallelBatch
 from polyreel.training.embedding import Embedder
@@ -123,7 +124,7 @@ class Scorer:
         )
         self._bank = None if bank is None else bank.to(self._device)
         self._bank_row_S = None if bank is None else bank.sentence_rows(table.sentence_ids)
-        self._is_known_S = None if known is None else np.array([one in known for one in table.sentence_ids])
+        self._is_known_S = None if known is None else np.array([str(one) in known for one in table.sentence_ids])
         self._lang = recipe.teachers.lang
         self._asks_itself = recipe.objective.asks_itself
 
@@ -141,7 +142,6 @@ class Scorer:
             embedded: unit embeddings of its clips `[B, D]`, and of its captions `[N, D]`, language after language.
             teacher_weights_K: how "learnt" pooling weighs the teachers.
         """
-        clips_B = self._place(batch.clips_B)
         clips_BD, texts_ND = embedded
         own = self._ask_itself(batch) if self._asks_itself else {}
         by_lang, first = {}, 0
@@ -151,7 +151,7 @@ class Scorer:
                 texts_RD=texts_RD,
                 student_RC=texts_RD @ clips_BD.T,
                 columns_R=self._place(part.columns_R),
-                taught=self._ask_teachers(part, clips_B),
+                taught=self._ask_teachers(part, batch.clips_B),
                 own=own.get(lang),
                 counted_R=self._counted(part) if lang == self._lang else None,
             )
@@ -164,12 +164,12 @@ class Scorer:
             return None
         return self._place(np.flatnonzero(self._is_known_S[part.sentences_R]))
 
-    def _ask_teachers(self, part: LangRows, clips_B: Tensor) -> Taught | None:
+    def _ask_teachers(self, part: LangRows, clips_B: Ints) -> Taught | None:
         if self._bank is None or self._bank_row_S is None:
             return None
         bank_row_R = self._bank_row_S[part.sentences_R]
         rows_V = np.flatnonzero(bank_row_R >= 0)
-        bank_row_V = self._place(bank_row_R[rows_V])
+        bank_row_V = bank_row_R[rows_V]
         sims_KVC = self._bank.gather(bank_row_V, clips_B)
         return Taught(rows_V=self._place(rows_V), sims_KVC=sims_KVC, texts=self._bank.sentences(bank_row_V))
 
@@ -201,4 +201,4 @@ class Scorer:
         return texts[self._place(place_N)]
 
     def _place(self, positions: Ints) -> Tensor:
-        return torch.from_numpy(positions).to(self._device)
+        return placed(positions, self._device)

@@ -2,28 +2,33 @@
 
 A frozen teacher gives the same embeddings every time, so each is asked once for every clip and for every sentence in
 its language; a training step then needs two gathers and one matrix product a teacher. One teacher's part lies in its
-run folder under `bank/`, named by the fingerprint of everything it depends on, and is memory-mapped.
+run folder under `bank/`, named by the fingerprint of everything it depends on. It is written in pieces and
+memory-mapped: a step reads its own rows, and the whole is never in memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
 from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
 from polyreel.errors import DataError, FingerprintError, RecipeError
-from polyreel.models.devices import CPU
+from polyreel.models.devices import CPU, placed
 from polyreel.models.retriever import CONFIG_FILE, Retriever
 from polyreel.progress import Progress, silent
-from polyreel.storage import fingerprint, read_json, write_aside, write_json
+from polyreel.storage import Json, fingerprint, read_json, write_aside, write_json
 from polyreel.training.runs import RunFolder
 
 Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+ASKED_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,17 +52,17 @@ class TeacherBank:
     Attributes:
         fingerprints: of the teachers, in the order of the runs.
         clip_ids: the clips banked, in the order of their rows.
-        sentence_ids: the caption ids banked, in the order of their rows.
     """
 
-    def __init__(self, teachers: Sequence[BankedTeacher], clip_ids: list[str], sentence_ids: list[str]) -> None:
+    def __init__(
+        self, teachers: Sequence[BankedTeacher], clip_ids: Sequence[str], sentence_ids: Sequence[str] | pa.Array
+    ) -> None:
         self.fingerprints = tuple(teacher.fingerprint for teacher in teachers)
-        self.clip_ids = clip_ids
-        self.sentence_ids = sentence_ids
-        self._clip_row = {clip_id: row for row, clip_id in enumerate(clip_ids)}
-        self._sentence_row = {caption_id: row for row, caption_id in enumerate(sentence_ids)}
-        self._clips = [torch.from_numpy(np.asarray(teacher.clips_CD)) for teacher in teachers]
-        self._sentences = [torch.from_numpy(np.asarray(teacher.sentences_SD)) for teacher in teachers]
+        self.clip_ids = list(clip_ids)
+        self._sentence_ids = pa.array(sentence_ids, pa.string())
+        self._clips = [np.asarray(teacher.clips_CD) for teacher in teachers]
+        self._sentences = [np.asarray(teacher.sentences_SD) for teacher in teachers]
+        self._device = CPU
 
     @classmethod
     def build(
@@ -93,7 +98,7 @@ class TeacherBank:
             progress(number, len(runs), f"asking teacher {Path(run).name}")
             parts.append(_open_or_compute(Path(run), asked, features, lang, device))
         progress(len(runs), len(runs), "teachers asked")
-        return cls(parts, asked.clip_ids, asked.captions["caption_id"].to_pylist())
+        return cls(parts, asked.clip_ids, asked.captions["caption_id"].combine_chunks())
 
     def similarities(self, clip_ids: Sequence[str], caption_ids: Sequence[str]) -> Tensor:
         """Return the teachers' cosine similarities `[K, Q, C]` of sentences and clips.
@@ -101,36 +106,59 @@ class TeacherBank:
         Raises:
             KeyError: a clip or a sentence that was not banked.
         """
-        clips = torch.tensor([self._clip_row[clip_id] for clip_id in clip_ids])
-        return self.gather(torch.tensor([self._sentence_row[caption_id] for caption_id in caption_ids]), clips)
+        clips, sentences = _positions(clip_ids, self.clip_ids), self.sentence_rows(caption_ids)
+        for ids, rows in ((clip_ids, clips), (caption_ids, sentences)):
+            if (rows < 0).any():
+                raise KeyError(ids[int(np.argmin(rows))])
+        return self.gather(sentences, clips)
 
-    def sentence_rows(self, caption_ids: Sequence[str]) -> npt.NDArray[np.int64]:
+    @property
+    def sentence_ids(self) -> list[str]:
+        """The caption ids banked, in the order of their rows."""
+        ids: list[str] = self._sentence_ids.to_pylist()
+        return ids
+
+    def sentence_rows(self, caption_ids: Sequence[str] | pa.Array) -> Ints:
         """Return the row of each caption id `[S]`, -1 for those the teachers have not seen."""
-        return np.array([self._sentence_row.get(caption_id, -1) for caption_id in caption_ids], np.int64)
+        return _positions(caption_ids, self._sentence_ids)
 
     @property
     def dims(self) -> tuple[int, ...]:
         """Width of each teacher's embeddings."""
         return tuple(rows.shape[1] for rows in self._sentences)
 
-    def sentences(self, sentence_rows: Tensor) -> tuple[Tensor, ...]:
+    def sentences(self, sentence_rows: Ints) -> tuple[Tensor, ...]:
         """Return each teacher's unit embeddings `[Q, D]` of rows of the bank."""
-        return tuple(sentences[sentence_rows] for sentences in self._sentences)
+        return tuple(placed(sentences[sentence_rows], self._device) for sentences in self._sentences)
 
-    def gather(self, sentence_rows: Tensor, clip_rows: Tensor) -> Tensor:
+    def gather(self, sentence_rows: Ints, clip_rows: Ints) -> Tensor:
         """Return the similarities `[K, Q, C]` of rows of the bank."""
-        pairs = zip(self._sentences, self._clips, strict=True)
-        return torch.stack([sentences[sentence_rows] @ clips[clip_rows].T for sentences, clips in pairs])
+        clips = (placed(rows[clip_rows], self._device) for rows in self._clips)
+        return torch.stack([texts @ rows.T for texts, rows in zip(self.sentences(sentence_rows), clips, strict=True)])
 
     def to(self, device: torch.device) -> "TeacherBank":
-        """Move the embeddings to where the student is; return the bank."""
-        self._clips = [rows.to(device) for rows in self._clips]
-        self._sentences = [rows.to(device) for rows in self._sentences]
+        """Give rows where the student is, from now on; return the bank, which itself stays on the disk."""
+        self._device = device
         return self
+
+
+def _positions(wanted: Sequence[str] | pa.Array, known: Sequence[str] | pa.Array) -> Ints:
+    """Return where each id stands among the known ones `[S]`, -1 for strangers."""
+    found = pc.index_in(pa.array(wanted, pa.string()), value_set=pa.array(known, pa.string()))
+    return np.asarray(pc.fill_null(found, -1), np.int64)
 
 
 def open_run(run: Path) -> Retriever:
     """Open the model of a finished run, or of a model's folder that came without its run, as imported ones do.
+
+    Raises:
+        RecipeError: there is no model, or the run was stopped before its end.
+    """
+    return Retriever.load(model_of(run))
+
+
+def model_of(run: Path) -> Path:
+    """Return the folder of a finished run's model, or of a model that came without its run.
 
     Raises:
         RecipeError: there is no model, or the run was stopped before its end.
@@ -140,22 +168,39 @@ def open_run(run: Path) -> Retriever:
     folder = run / "model" if (run / "model").is_dir() else run
     if not (folder / CONFIG_FILE).is_file():
         raise RecipeError(f"{run} is no finished run: it has no model; train it first")
-    return Retriever.load(folder)
+    return folder
+
+
+def fingerprint_of(run: Path) -> str:
+    """Return the fingerprint of a run's model, without opening the model if its files are as they were the last time.
+
+    The fingerprint covers all weights, and reading those of a large teacher takes long; so it is written down beside
+    the teacher's bank, with sizes and times of the files that it is of.
+    """
+    folder, note = model_of(run), run / "bank" / "teacher.json"
+    files: dict[str, Json] = {
+        path.relative_to(folder).as_posix(): [path.stat().st_size, path.stat().st_mtime_ns]
+        for path in sorted([*folder.glob("*.*"), *folder.glob("backbone/**/*.*")])
+    }
+    if note.is_file() and (noted := read_json(note)).get("files") == files:
+        return str(noted["fingerprint"])
+    found = Retriever.load(folder).fingerprint
+    write_json(note, {"fingerprint": found, "files": files})
+    return found
 
 
 def _open_or_compute(
     run: Path, dataset: Dataset, features: FeatureStore, lang: str, device: torch.device
 ) -> BankedTeacher:
-    teacher = open_run(run)
     made_from = {
-        "teacher": teacher.fingerprint,
+        "teacher": fingerprint_of(run),
         "dataset": dataset.fingerprint,
         "features": features.fingerprint,
         "lang": lang,
     }
     folder = run / "bank" / fingerprint(made_from)
     if not folder.is_dir():
-        _compute(folder, teacher.to(device), dataset, features, made_from)
+        _compute(folder, open_run(run).to(device), dataset, features, made_from)
     return _open(folder, made_from)
 
 
@@ -163,11 +208,28 @@ def _compute(
     folder: Path, teacher: Retriever, dataset: Dataset, features: FeatureStore, made_from: dict[str, str]
 ) -> None:
     teacher.check_features(features)
+    clip_ids, texts, dim = dataset.clip_ids, dataset.captions["text"], teacher.settings.embed_dim
     with write_aside(folder) as aside:
         aside.mkdir()
-        np.save(aside / "clips.npy", teacher.encode_clips([features[clip_id] for clip_id in dataset.clip_ids]))
-        np.save(aside / "sentences.npy", teacher.encode_text(dataset.captions["text"].to_pylist()))
+        _write(
+            aside / "clips.npy",
+            (len(clip_ids), dim),
+            lambda part: teacher.encode_clips([features[clip_id] for clip_id in clip_ids[part]]),
+        )
+        _write(
+            aside / "sentences.npy",
+            (len(texts), dim),
+            lambda part: teacher.encode_text(texts[part].to_pylist()),
+        )
         write_json(aside / "bank.json", made_from)
+
+
+def _write(file: Path, shape: tuple[int, int], embed: Callable[[slice], Floats]) -> None:
+    """Write a matrix row by row as it is computed, so that its size is no matter."""
+    rows = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
+    for first in range(0, shape[0], ASKED_AT_ONCE):
+        part = slice(first, min(first + ASKED_AT_ONCE, shape[0]))
+        rows[part] = embed(part)
 
 
 def _open(folder: Path, made_from: dict[str, str]) -> BankedTeacher:
@@ -179,6 +241,6 @@ def _open(folder: Path, made_from: dict[str, str]) -> BankedTeacher:
             )
     return BankedTeacher(
         fingerprint=made_from["teacher"],
-        clips_CD=np.load(folder / "clips.npy", mmap_mode="c"),
-        sentences_SD=np.load(folder / "sentences.npy", mmap_mode="c"),
+        clips_CD=np.load(folder / "clips.npy", mmap_mode="r"),
+        sentences_SD=np.load(folder / "sentences.npy", mmap_mode="r"),
     )

@@ -18,11 +18,12 @@ from polyreel.models.devices import CPU, name_of
 from polyreel.progress import Progress
 from polyreel.storage import Json, write_json
 from polyreel.training.adaptation import merge
-from polyreel.training.batches import ParallelBatch, sample_batches, steps_per_epoch, tabulate
+from polyreel.training.batches import ParallelBatch, sample_batches, steps_per_epoch
 from polyreel.training.checkpoint import Checkpoints
 from polyreel.training.faults import batch_record, is_finite, no_number
 from polyreel.training.interruption import stop_requests
 from polyreel.training.material import Material
+from polyreel.training.prepared import prepare_captions, prepare_frames
 from polyreel.training.processes import Processes, check_batch, gathered, spread
 from polyreel.training.recipes import Recipe
 from polyreel.training.runs import RunFolder, append_record, naming_disk
@@ -63,8 +64,8 @@ class Training:
         self.checkpoints = Checkpoints(folder.checkpoints, recipe.machine.keep_saves)
         self.model = build_student(recipe, material).to(device)
         learnt, features = material.learnt, material.features
-        self.table = tabulate(learnt, material.langs, self.model.text.tokenize)
-        frames = self.model.video.frames([features[clip_id] for clip_id in learnt.clip_ids])
+        self.table = prepare_captions(learnt, material.langs, self.model.text)
+        frames = prepare_frames(learnt, features, self.model.video)
         self.scorer = Scorer(recipe, self.model, self.table, frames, material.bank, material.known)
         val = material.val
         self.validator = None if val is None else Validator(self.model, val, features, material.langs)

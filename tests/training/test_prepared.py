@@ -1,0 +1,84 @@
+"""What is prepared once is what would be made each time, is found again, and is no matter where it cannot be kept."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from polyreel.data.dataset import Dataset
+from polyreel.models.settings import VideoSettings
+from polyreel.models.subword import SubwordBackbone
+from polyreel.models.video import VideoTower
+from polyreel.training.batches import sample_batches, tabulate
+from polyreel.training.material import gather_material
+from polyreel.training.prepared import prepare_captions, prepare_frames
+from polyreel.training.student import build_student
+
+LANGS = ["en", "it"]
+
+
+@pytest.fixture
+def learnt(toy, tmp_path):
+    """The toy's training clips, in a folder of this test's own."""
+    saved = Dataset.build("toy", toy.clips, toy.captions).save(tmp_path / "own")
+    (tmp_path / "own" / "features").symlink_to(toy.folder / "features")
+    return saved.split("train")
+
+
+@pytest.fixture(scope="module")
+def text(recipe):
+    asked = recipe()
+    return build_student(asked, gather_material(asked)).text
+
+
+def kept(learnt):
+    return {path: path.stat().st_mtime_ns for path in (learnt.folder / "prepared").glob("*/*.npy")}
+
+
+def test_captions_from_the_disk_are_those_tokenised_now(learnt, text):
+    found, expected = prepare_captions(learnt, LANGS, text), tabulate(learnt, LANGS, text.tokenize)
+    assert found.tokens.ids.tolist() == expected.tokens.ids.tolist()
+    assert [str(one) for one in found.sentence_ids] == list(expected.sentence_ids)
+    assert found.clip_ids == expected.clip_ids
+    for sampling in ("independent", "parallel"):
+        pairs = (sample_batches(table, 16, sampling, seed=3) for table in (found, expected))
+        for _, mine, theirs in zip(range(6), *pairs, strict=False):
+            assert mine.clips_B.tolist() == theirs.clips_B.tolist()
+            assert mine.rows_N.tolist() == theirs.rows_N.tolist()
+
+
+def test_they_are_tokenised_once_and_mapped(learnt, text, monkeypatch):
+    prepare_captions(learnt, LANGS, text)
+    files = kept(learnt)
+    monkeypatch.setattr(SubwordBackbone, "tokenize", lambda self, texts: pytest.fail("tokenised again"))
+    table = prepare_captions(learnt, LANGS, text)
+    assert files and kept(learnt) == files
+    assert not table.tokens.ids.flags.owndata and not table.tokens.ids.flags.writeable
+
+
+def test_other_captions_languages_or_tokenizers_are_kept_apart(learnt, text, recipe):
+    prepare_captions(learnt, LANGS, text)
+    prepare_captions(learnt, ["en"], text)
+    prepare_captions(learnt.first_captions({"en": 1}), LANGS, text)
+    asked = recipe(text={"vocab_size": 100})
+    prepare_captions(learnt, LANGS, build_student(asked, gather_material(asked)).text)
+    assert len(list((learnt.folder / "prepared").glob("captions-*"))) == 4
+
+
+@pytest.mark.parametrize("at_once", [7, 1024])
+def test_frames_from_the_disk_are_those_scaled_now(learnt, at_once, monkeypatch):
+    monkeypatch.setattr("polyreel.training.prepared._CLIPS_AT_ONCE", at_once)
+    features, tower = learnt.features("noise"), VideoTower(VideoSettings(max_frames=2), video_dim=16, embed_dim=4)
+    expected = tower.frames([features[clip_id] for clip_id in learnt.clip_ids])
+    for _ in range(2):
+        found = prepare_frames(learnt, features, tower)
+        assert all(torch.equal(mine, theirs) for mine, theirs in zip(found, expected, strict=True))
+    assert len(list((learnt.folder / "prepared").glob("frames-*"))) == 1
+
+
+def test_a_dataset_that_cannot_be_written_to_is_prepared_in_memory(learnt, text):
+    expected = prepare_captions(learnt, LANGS, text)
+    (learnt.folder / "captions").write_text("a file")
+    for other in (replace(learnt, folder=None), replace(learnt, folder=learnt.folder / "captions")):
+        assert np.array_equal(prepare_captions(other, LANGS, text).tokens.ids, expected.tokens.ids)
