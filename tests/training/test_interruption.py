@@ -1,46 +1,24 @@
-"""Stopping a run at any moment loses nothing: Ctrl-C waits for the step, and what fails within one leaves no trace."""
+"""Stopping a run at any moment loses nothing: requests wait for the step, and what fails within one leaves no trace."""
 
 import signal
 import threading
-from contextlib import contextmanager
 
 import pytest
-from torch.nn.modules.module import register_module_forward_hook
+from moments import press_ctrl_c, send_sigterm, when_clips_are_read_for_the
 
 from polyreel.errors import FingerprintError
-from polyreel.models.video import VideoTower
 from polyreel.storage import read_json
-from polyreel.training import loop
-from polyreel.training.interruption import unbroken
+from polyreel.training import under_way
+from polyreel.training.interruption import stop_requests
 from polyreel.training.loop import train
+from polyreel.training.scale_settings import MachineSettings
 
 EVERY = 10  # the toy recipe validates every so many steps; a validation reads clips once, as a step does
 IN_A_STEP, IN_A_VALIDATION = EVERY + 5, EVERY + 1
 
 
-@contextmanager
-def when_clips_are_read_for_the(time, happens):
-    read = []
-
-    def count(module, *_):
-        if isinstance(module, VideoTower):
-            read.append(module)
-            if len(read) == time:
-                happens()
-
-    hook = register_module_forward_hook(count)
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-def press_ctrl_c():
-    signal.raise_signal(signal.SIGINT)
-
-
-def run_out_of_memory():
-    raise MemoryError("there was none left")
+def fail():
+    raise ZeroDivisionError("something broke")
 
 
 @pytest.fixture(scope="module")
@@ -64,24 +42,23 @@ def log(run):
     return (run / "metrics.jsonl").read_text("utf-8").splitlines()
 
 
+@pytest.mark.parametrize("stop", [press_ctrl_c, send_sigterm])
 @pytest.mark.parametrize("time", [IN_A_STEP, IN_A_VALIDATION])
-def test_ctrl_c_waits_for_the_end_of_a_step_and_of_its_validation(asked, whole, tmp_path, time):
-    with when_clips_are_read_for_the(time, press_ctrl_c), pytest.raises(KeyboardInterrupt):
+def test_requests_wait_for_the_end_of_a_step_and_of_its_validation(asked, whole, tmp_path, time, stop):
+    with when_clips_are_read_for_the(time, stop), pytest.raises(KeyboardInterrupt):
         train(asked, tmp_path / "cut")
     assert read_json(tmp_path / "cut" / "run.json")["status"] == "interrupted"
     assert any((tmp_path / "cut" / "checkpoints").glob("step-*.safetensors"))
     assert_same(train(asked, tmp_path / "cut", resume=True), whole)
 
 
-@pytest.mark.parametrize("saved_before", [True, False])
-def test_what_fails_within_a_step_leaves_the_state_saved_before_it(asked, whole, tmp_path, monkeypatch, saved_before):
-    with monkeypatch.context() as patch, when_clips_are_read_for_the(IN_A_STEP, run_out_of_memory):
-        if saved_before:
-            patch.setattr(loop, "CHECKPOINT_SECONDS", 0)
-            patch.setattr(loop, "MOST_CHECKPOINT_SHARE", 1e9)
-        with pytest.raises(MemoryError, match="there was none left"):
-            train(asked, tmp_path / "cut")
-    assert (tmp_path / "cut" / "checkpoint.safetensors").is_file() == saved_before
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_what_fails_within_a_step_leaves_the_state_saved_before_it(asked, whole, tmp_path, monkeypatch, seconds):
+    asked = asked.model_copy(update={"machine": MachineSettings(save_every_seconds=seconds)})
+    monkeypatch.setattr(under_way, "MOST_SAVING_SHARE", 1e9)
+    with when_clips_are_read_for_the(IN_A_STEP, fail), pytest.raises(ZeroDivisionError, match="something broke"):
+        train(asked, tmp_path / "cut")
+    assert len(list((tmp_path / "cut").glob("checkpoints/step-*"))) == (2 if seconds == 0 else 0)
     with pytest.raises(FingerprintError, match="unfinished run; continue it with --resume"):
         train(asked, tmp_path / "cut")
     assert_same(train(asked, tmp_path / "cut", resume=True), whole)
@@ -96,48 +73,49 @@ def test_a_log_whose_last_line_was_cut_short_is_gone_on_with(asked, whole, tmp_p
 
 
 def test_saving_that_takes_long_is_done_less_often(asked, tmp_path, monkeypatch):
+    asked = asked.model_copy(update={"machine": MachineSettings(save_every_seconds=0)})
+
     def saved_after(run):
-        seen = []
+        seen = set()
 
         def look(step, num_steps, doing):
-            checkpoint = tmp_path / run / "checkpoint.safetensors"
-            if num_steps == 30 and checkpoint.is_file() and checkpoint.stat().st_ino not in dict(seen):
-                seen.append((checkpoint.stat().st_ino, step))
+            seen.update(file.name for file in (tmp_path / run / "checkpoints").glob("step-*"))
 
         train(asked, tmp_path / run, progress=look)
-        return [step for _, step in seen]
+        return sorted(seen)
 
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
-    monkeypatch.setattr(loop, "MOST_CHECKPOINT_SHARE", 1e-9)
-    assert saved_after("once") == [1]
-    monkeypatch.setattr(loop, "MOST_CHECKPOINT_SHARE", 1e9)
+    monkeypatch.setattr(under_way, "MOST_SAVING_SHARE", 1e-9)
+    assert saved_after("once") == ["step-00000001.safetensors"]
+    monkeypatch.setattr(under_way, "MOST_SAVING_SHARE", 1e9)
     assert len(saved_after("often")) > 1
 
 
-def test_ctrl_c_is_left_to_whoever_has_a_handler_of_their_own_and_to_the_main_thread():
+def test_signals_are_left_to_whoever_has_a_handler_of_their_own_and_to_the_main_thread():
     heard = []
     former = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
     try:
-        with unbroken():
+        with stop_requests() as stop:
             press_ctrl_c()
     finally:
         signal.signal(signal.SIGINT, former)
-    assert heard == [signal.SIGINT]
+    assert heard == [signal.SIGINT] and not stop.is_made
 
-    done = []
+    made = []
 
     def elsewhere():
-        with unbroken():
-            done.append(True)
+        with stop_requests() as stop:
+            made.append(stop.is_made)
 
     thread = threading.Thread(target=elsewhere)
     thread.start()
     thread.join()
-    assert done == [True] and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert made == [False] and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_what_a_block_raises_comes_before_ctrl_c():
-    with pytest.raises(ValueError, match="broken"), unbroken():
+def test_after_the_block_signals_have_their_usual_effect_again():
+    with pytest.raises(ValueError, match="broken"), stop_requests() as stop:
         press_ctrl_c()
         raise ValueError("broken")
+    assert stop.is_made
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -1,10 +1,12 @@
 """Verbs that train: train, bank, experiment, reproduce."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, BadParameter, Option
 
+from polyreel.cli.live import watched
 from polyreel.cli.options import AsJson, Device, Quiet, Split, Threads, open_model, print_json, split_of, use_threads
 from polyreel.cli.progress import shown
 
@@ -24,11 +26,14 @@ def train(
         list[str] | None, Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
     ] = None,
     print_only: Annotated[bool, Option("--print", help="Print the whole recipe and train nothing.")] = False,
+    track: Annotated[bool, Option("--track", help="Write TensorBoard files into RUN/tensorboard.")] = False,
     device: Device = "cpu",
     threads: Threads = 1,
     quiet: Quiet = False,
 ) -> None:
     """Train a model as a recipe says.
+
+    Several processes or GPUs: `torchrun --nproc-per-node N -m polyreel.cli train ...` (docs/training-at-scale.md).
 
     Example: polyreel train world/c2kd -o runs/c2kd --set schedule.steps=200
     """
@@ -42,9 +47,11 @@ def train(
         return
     if output is None:
         raise BadParameter("say where the run goes with -o RUN", param_hint="-o")
-    with shown(quiet) as progress:
-        run = train_model(asked, output, resume=resume, device=device, progress=progress)
-    print(f"{run}: trained; next: polyreel evaluate {run} {asked.data.dataset}")
+    is_first = os.environ.get("RANK", "0") == "0"  # torchrun numbers the processes it starts
+    with watched(quiet or not is_first) as (progress, watch):
+        run = train_model(asked, output, resume=resume, device=device, progress=progress, watch=watch, is_tracked=track)
+    if is_first:
+        print(f"{run}: trained; next: polyreel evaluate {run} {asked.data.dataset}")
 
 
 def profile(

@@ -82,11 +82,11 @@ class Stepper:
             TrainingError: memory is not enough.
         """
         set_rate(self.optimizer, rate_factor(self._recipe.schedule, step, self._num_steps, self._steps_an_epoch))
+        self.optimizer.zero_grad(set_to_none=True)
         with naming_memory(self._recipe, batch):
             loss, backward = self._descend(batch)
             if not torch.isfinite(loss.total):
                 return Taken(loss=loss, gradient_norm=None, has_moved=False)
-            self.optimizer.zero_grad(set_to_none=True)
             backward()
             norm = clip_gradients(self._model, self._recipe.optimizer)
             if norm is None and is_measured:
