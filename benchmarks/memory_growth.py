@@ -145,26 +145,31 @@ def write_data(folder: Path, num_captions: int) -> None:
             writer.add(clip_id, generator.random((4, 64), np.float32))
 
 
-def one_run(num_captions: int) -> dict[str, object]:
-    """Train on so many captions and say what the process needed at most; the data are written by another process."""
+def one_run(data: str, run: str) -> dict[str, object]:
+    """Train on a folder's captions and say what the process needed at most."""
+    recipe = Recipe.model_validate(
+        {
+            "data": {"dataset": data, "features": "noise", "langs": ["en", "it"]},
+            "text": {"vocab_size": 3000, "width": 128},
+            "video": {"pooling": "mean"},
+            "embed_dim": 128,
+            "schedule": {"steps": 50, "keep": "last"},
+        }
+    )
+    before = peak_memory_bytes(torch.device("cpu"))
+    train(recipe, run)
+    return {"bytes_before": before, "peak_bytes": peak_memory_bytes(torch.device("cpu"))}
+
+
+def two_runs(num_captions: int) -> list[dict[str, object]]:
+    """Train twice: the first run prepares tokens and frames, the second finds them on the disk."""
     with tempfile.TemporaryDirectory() as place:
-        data = Path(place) / "data"
-        program = (
-            "import memory_growth, pathlib, sys; memory_growth.write_data(pathlib.Path(sys.argv[1]), int(sys.argv[2]))"
-        )
-        subprocess.run([sys.executable, "-c", program, data, str(num_captions)], check=True, cwd=Path(__file__).parent)
-        recipe = Recipe.model_validate(
-            {
-                "data": {"dataset": str(data), "features": "noise", "langs": ["en", "it"]},
-                "text": {"vocab_size": 3000, "width": 128},
-                "video": {"pooling": "mean"},
-                "embed_dim": 128,
-                "schedule": {"steps": 50, "keep": "last"},
-            }
-        )
-        before = peak_memory_bytes(torch.device("cpu"))
-        train(recipe, Path(place) / "run")
-        return {"captions": num_captions, "bytes_before": before, "peak_bytes": peak_memory_bytes(torch.device("cpu"))}
+        measure("write", f"{place}/data", num_captions)
+        found = []
+        for number, name in enumerate(("first run", "later run")):
+            row = {"captions": num_captions, "run": name}
+            found.append(row | measure("data", f"{place}/data", f"{place}/run{number}"))
+        return found
 
 
 def measure(*words: object) -> dict[str, object]:
@@ -182,21 +187,22 @@ def keep(part: str, rows: list[dict[str, object]]) -> None:
     result[part] = rows
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
     lines = [
-        "| part | clips in a batch | captions | chunk | peak resident memory, GB |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| part | clips in a batch | captions | how | peak resident memory, GB |",
+        "| --- | ---: | ---: | --- | ---: |",
     ]
     for name, found in result.items():
         for row in found:
-            cells = (
-                name,
-                row.get("clips", 64),
-                row["captions"],
-                row.get("chunk") or "–",
-                f"{row['peak_bytes'] / 1e9:.2f}",
-            )
+            gigabytes = f"{row['peak_bytes'] / 1e9:.2f}"
+            cells = (name, row.get("clips", 64), f"{row['captions']:,}", how(row), gigabytes)
             lines.append(f"| {' | '.join(map(str, cells))} |")
     RESULT.with_suffix(".md").write_text("\n".join(lines) + "\n")
     draw(result)
+
+
+def how(row: dict[str, object]) -> str:
+    """Say how a measurement was made."""
+    chunk = row.get("chunk")
+    return str(row.get("run") or (f"in chunks of {chunk}" if chunk else "whole batch at once"))
 
 
 def draw(result: dict[str, list[dict[str, float]]]) -> None:
@@ -204,29 +210,29 @@ def draw(result: dict[str, list[dict[str, float]]]) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    for axis, (part, key, label) in zip(
-        axes, (("batch", "clips", "clips in a batch"), ("data", "captions", "captions to train on")), strict=True
-    ):
-        rows = result.get(part, [])
-        for is_plain, name, mark in ((True, "whole batch at once", "o"), (False, f"in chunks of {CHUNK}", "s")):
-            chosen = [row for row in rows if (row.get("chunk") is None) == is_plain]
-            if chosen:
-                axis.plot(
-                    [row[key] for row in chosen], [row["peak_bytes"] / 1e9 for row in chosen], f"{mark}-", label=name
-                )
+    parts = (("batch", "clips", "clips in a batch"), ("data", "captions", "captions to train on"))
+    for axis, (part, key, label) in zip(axes, parts, strict=True):
+        for name in dict.fromkeys(how(row) for row in result.get(part, [])):
+            rows = [row for row in result[part] if how(row) == name]
+            axis.plot([row[key] for row in rows], [row["peak_bytes"] / 1e9 for row in rows], "o-", label=name)
         axis.set(xscale="log", xlabel=label, ylabel="peak resident memory, GB", ylim=(0, None))
         axis.grid(alpha=0.3)
-        if part == "batch":
-            axis.legend(frameon=False)
+        axis.legend(frameon=False)
     figure.savefig(RESULT.with_suffix(".png"), dpi=110)
+
+
+def one(part: str, first: str, second: str = "") -> dict[str, object]:
+    """Do one part in this process."""
+    if part == "write":
+        write_data(Path(first), int(second))
+        return {"written": int(second)}
+    return one_run(first, second) if part == "data" else one_step(int(first), int(second) if second else None)
 
 
 def main() -> None:
     """Measure one part."""
     if sys.argv[1:2] == ["one"]:
-        _, _, part, *numbers = sys.argv
-        size, *chunk = map(int, numbers)
-        print(json.dumps(one_run(size) if part == "data" else one_step(size, chunk[0] if chunk else None)))
+        print(json.dumps(one(*sys.argv[2:])))
         return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=["batch", "data"])
@@ -234,7 +240,10 @@ def main() -> None:
     parser.add_argument("--captions", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     asked = parser.parse_args()
     if asked.part == "data":
-        keep("data", [measure("data", size) for size in asked.captions])
+        rows: list[dict[str, object]] = []
+        for size in asked.captions:
+            rows += two_runs(size)
+            keep("data", rows)
     else:
         keep("batch", [measure("batch", 64), *(measure("batch", size, CHUNK) for size in asked.sizes)])
 
