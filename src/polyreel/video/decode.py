@@ -18,7 +18,6 @@ from polyreel.errors import VideoError
 from polyreel.video.frames import Fit, FrameBatch, FrameRequest, Image, Picture, Probe, Size, Video
 
 __all__ = [
-    "BACKENDS",
     "Fit",
     "FrameBatch",
     "FrameRequest",
@@ -26,7 +25,6 @@ __all__ = [
     "Picture",
     "Probe",
     "Size",
-    "VIDEO_SUFFIXES",
     "Video",
     "decode_clips",
     "decode_frames",
