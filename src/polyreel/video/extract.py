@@ -18,9 +18,10 @@ from polyreel.data.feature_settings import FeatureSettings, Sampling
 from polyreel.data.features import FeatureStore, FeatureWriter
 from polyreel.errors import DataError, ItemsFailedError, VideoError
 from polyreel.progress import Progress, silent
-from polyreel.video.decode import decode_clips, find_videos, probe
+from polyreel.video.decode import FrameRequest, Video, find_videos, open_video, read_frames
 from polyreel.video.extractors import Extractor
-from polyreel.video.windows import Span, frame_times
+from polyreel.video.sampling import choose_moments
+from polyreel.video.windows import Span
 
 _SAMPLING = Sampling()
 _FLUSH_SECONDS = 60.0  # a process that is killed loses at most so much work
@@ -96,12 +97,12 @@ def feature_settings(extractor: Extractor, sampling: Sampling) -> FeatureSetting
 
 
 def clip_features(
-    video: Path, spans: Sequence[Span], extractor: Extractor, sampling: Sampling
+    video: Video, spans: Sequence[Span], extractor: Extractor, sampling: Sampling
 ) -> Iterator[tuple[int, ClipFeatures]]:
     """Extract the features of several clips of one video, decoding it once.
 
     Args:
-        video: the file.
+        video: the open file.
         spans: the clips, within the video.
         extractor: what makes rows of frames.
         sampling: which frames.
@@ -112,8 +113,9 @@ def clip_features(
     Raises:
         VideoError: the video cannot be decoded.
     """
-    clips_seconds = [frame_times(span, sampling) for span in spans]
-    for position, batch in decode_clips(video, clips_seconds, size=extractor.frame_size):
+    moments = choose_moments(video, spans, sampling)
+    requests = [FrameRequest(seconds=seconds, size=extractor.frame_size) for seconds in moments]
+    for position, batch in read_frames(video, requests, only_references=sampling.frames == "references"):
         yield position, ClipFeatures(rows=extractor(batch), frame_seconds=batch.pts_seconds)
 
 
@@ -169,12 +171,13 @@ def _extract_video(
     video: Path, clips: Sequence[Clip], extractor: Extractor, sampling: Sampling, writer: FeatureWriter
 ) -> dict[str, str]:
     try:
-        duration = probe(video).duration_seconds
-        late = [clip for clip in clips if (clip.start_seconds or 0.0) >= duration]
-        inside = [clip for clip in clips if clip not in late]
-        spans = [_span(clip, duration) for clip in inside]
-        for position, features in clip_features(video, spans, extractor, sampling):
-            writer.add(inside[position].clip_id, features.rows, features.frame_seconds.tolist())
+        with open_video(video) as opened:
+            duration = opened.probe.duration_seconds
+            late = [clip for clip in clips if (clip.start_seconds or 0.0) >= duration]
+            inside = [clip for clip in clips if clip not in late]
+            spans = [_span(clip, duration) for clip in inside]
+            for position, features in clip_features(opened, spans, extractor, sampling):
+                writer.add(inside[position].clip_id, features.rows, features.frame_seconds.tolist())
     except (VideoError, DataError) as error:
         return {clip.clip_id: str(error) for clip in clips if clip.clip_id not in writer}
     return {clip.clip_id: f"starts at {clip.start_seconds:g} s, but {video} ends at {duration:g} s" for clip in late}

@@ -1,28 +1,10 @@
-"""Where a video is cut into clips, and which moments of a clip are looked at.
+"""Where a video is cut into clips.
 
 A video without given clips is cut into windows of one length, so that a hit points to a moment and not to an hour.
 """
 
-from polyreel.data.feature_settings import Sampling
-
 Span = tuple[float, float]
 """First moment of a clip and first moment after it, in seconds from the video's start."""
-
-
-def frame_times(span: Span, sampling: Sampling) -> list[float]:
-    """Choose moments of a clip: the middles of N equal parts, `start + (i + 0.5) (end - start) / N`.
-
-    N is the clip's length times `frames_per_second`, rounded, within `min_frames` and `max_frames`.
-
-    Raises:
-        ValueError: the clip starts before 0, or does not end after it starts.
-    """
-    start, end = span
-    if not 0 <= start < end:
-        raise ValueError(f"a clip from {start} to {end} seconds; expected a start of 0 or more, and a later end")
-    num_frames = round((end - start) * sampling.frames_per_second)
-    num_frames = min(max(num_frames, sampling.min_frames), sampling.max_frames)
-    return [start + (i + 0.5) * (end - start) / num_frames for i in range(num_frames)]
 
 
 def fixed_windows(duration_seconds: float, *, length_seconds: float, stride_seconds: float | None = None) -> list[Span]:
