@@ -41,8 +41,6 @@ MANIFEST = pa.schema(
         *_ORIGIN,
     ]
 )
-ORDER = [("video", "ascending"), ("start_seconds", "ascending"), ("clip_id", "ascending")]
-"""How clips lie in a tidy store: those of one video side by side."""
 
 
 @dataclass(frozen=True, kw_only=True)

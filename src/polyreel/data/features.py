@@ -16,6 +16,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from polyreel.data.feature_settings import FeatureSettings
@@ -66,7 +67,8 @@ class FeatureStore:
             raise DataError(f"{folder} is no feature store: it has no {_HEADER}; make one with `polyreel extract`")
         settings = parse(FeatureSettings, read_json(header), str(header), DataError)
         manifest = header.with_name(_TABLE)
-        return cls(header.parent, settings, read_parquet(manifest) if manifest.exists() else MANIFEST.empty_table())
+        table = read_parquet(manifest) if manifest.exists() else MANIFEST.empty_table()
+        return cls(header.parent, settings, completed(table))
 
     @property
     def extractor(self) -> str:
@@ -169,7 +171,7 @@ class FeatureWriter:
                 raise FingerprintError(
                     f"{self.folder} holds features made otherwise: {difference}; name another folder, or delete this"
                 )
-            manifest = completed(store.manifest)
+            manifest = store.manifest
         elif strangers := sorted(path.name for path in self.folder.iterdir() if not path.name.startswith(".")):
             raise DataError(f"{self.folder} holds {strangers[0]!r} and is no feature store; name another folder")
         write_json(self.folder / _HEADER, self.settings.model_dump(mode="json"))  # the extractor may lie elsewhere now
@@ -215,7 +217,11 @@ class FeatureWriter:
 
     def free_number(self) -> int:
         """Return the number of the next shard that no manifest names."""
-        return 1 + max(self.manifest["shard"].to_pylist(), default=-1)
+        return 1 + max(self.shard_numbers(), default=-1)
+
+    def shard_numbers(self) -> list[int]:
+        """List the shards that the manifest names."""
+        return sorted(pc.unique(self.manifest["shard"]).to_pylist())
 
     def commit(self, entries: Sequence[Entry], *, removed: Sequence[str] = ()) -> None:
         """Let clips whose shards are written count, all at once.

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import pyarrow as pa
+
 from polyreel.data.clips import Clip
 from polyreel.data.feature_shards import Entry, Origin, entries_of
-from polyreel.data.features import FeatureWriter
 from polyreel.errors import VideoError
 from polyreel.video.files import VideoFile, identify
 
@@ -85,17 +86,17 @@ class Plan:
         return (work for portion in self.portions for work in portion.works)
 
 
-def make_plan(listing: Sequence[VideoClips], stores: Sequence[FeatureWriter], *, is_whole: bool = False) -> Plan:
-    """Compare a listing with what the stores have.
+def make_plan(listing: Sequence[VideoClips], manifests: Sequence[pa.Table], *, is_whole: bool = False) -> Plan:
+    """Compare a listing with what stores have.
 
     Args:
         listing: all files, in the order in which they are worked off.
-        stores: one for each extractor.
+        manifests: those of the stores, one for each extractor.
         is_whole: files are recognised by all of their bytes, every time, instead of by path, size and time first and
             samples then.
     """
     names = {video.file.name for video in listing}
-    views = [_StoreView(store, names, is_whole) for store in stores]
+    views = [_StoreView(manifest, names, is_whole) for manifest in manifests]
     portions, verdicts = [], []
     for number, part in enumerate(_parts(listing)):
         works = []
@@ -139,11 +140,11 @@ class _StoreView:
         known: entries to be written: clips whose features are there under another name, place or time.
     """
 
-    def __init__(self, store: FeatureWriter, names: set[str], is_whole: bool) -> None:
+    def __init__(self, manifest: pa.Table, names: set[str], is_whole: bool) -> None:
         self.identity: str | None = None
         self.known: list[Entry] = []
         self._names, self._is_whole = names, is_whole
-        self._clips = {entry.clip_id: entry for entry in entries_of(store.manifest)}
+        self._clips = {entry.clip_id: entry for entry in entries_of(manifest)}
         self._contents = {_content(entry.origin): entry for entry in self._clips.values()}
         self._sizes = {entry.origin.video_bytes for entry in self._clips.values()}
 
@@ -166,8 +167,10 @@ class _StoreView:
         if entry is not None and entry.origin.video_identity is None:
             return "unchanged"  # features that came as numbers, or from before origins were kept
         origin = origin_of(file, clip)
-        if entry is not None and not self._is_whole and entry.origin == replace(
-            origin, video_identity=entry.origin.video_identity
+        if (
+            entry is not None
+            and not self._is_whole
+            and entry.origin == replace(origin, video_identity=entry.origin.video_identity)
         ):
             return "unchanged"
         if file.size_bytes not in self._sizes or not file.size_bytes:

@@ -7,33 +7,21 @@ is filled up with black frames. What comes out depends on the portion alone, not
 Shapes: B rows of a batch, F frames of a row, H height, W width, D width of a row.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from time import monotonic
 
-import numpy as np
-import numpy.typing as npt
-
 from polyreel.data.clips import Clip
 from polyreel.data.feature_settings import Sampling
-from polyreel.data.feature_shards import Origin, Rows, ShardFile, check_features
 from polyreel.errors import DataError, VideoError
-from polyreel.video.decode import FrameBatch, FrameRequest, Video, open_video, read_frames
-from polyreel.video.extractors import Extractor, Network
-from polyreel.video.extractors.batches import filled_up
-from polyreel.video.files import identify, local_copy
+from polyreel.video.bench import Asked, Bench, ClipRows, Shelf, Submit, Target
+from polyreel.video.decode import Video, open_video, read_frames
+from polyreel.video.files import VideoFile, identify, local_copy
 from polyreel.video.plan import Portion, VideoWork, origin_of
 from polyreel.video.sampling import choose_moments
 from polyreel.video.windows import Span
 
-BATCHES_AHEAD = 2
-_PIECE_FRAMES = 16  # how many frames of a clip are kept before they go into a batch
-
-Floats = npt.NDArray[np.float32]
-Submit = Callable[[Callable[[npt.NDArray[np.uint8]], Floats], npt.NDArray[np.uint8]], "Future[Floats]"]
-"""Has a network's `run` called with frames, now or soon."""
+_PIECE_FRAMES = 16  # how many frames of a clip may wait for one another
 
 
 class Stopped(Exception):
@@ -41,18 +29,18 @@ class Stopped(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
-    """One extractor of a run.
+class Job:
+    """What a run does with every portion.
 
     Attributes:
-        extractor: what makes rows of frames.
-        sampling: which frames it looks at.
-        dtype: what its rows are kept in, "float16" or "float32".
+        targets: its extractors.
+        sampling: which frames they look at.
+        is_whole: files are identified by all of their bytes.
     """
 
-    extractor: Extractor
+    targets: Sequence[Target]
     sampling: Sampling
-    dtype: str = "float32"
+    is_whole: bool = False
 
 
 @dataclass(kw_only=True)
@@ -60,15 +48,15 @@ class FileResult:
     """What became of a file.
 
     Attributes:
-        work: the file and the clips that were asked for.
+        file: the file.
         video_seconds: how long the video is; 0 where that is not known.
         num_rows: how many rows its clips have, all extractors together.
-        seconds: how long it took.
+        seconds: how long it took to decode.
         warnings: what was found wrong with the file and read past.
         failures: why clips have no features, by clip id.
     """
 
-    work: VideoWork
+    file: VideoFile
     video_seconds: float = 0.0
     num_rows: int = 0
     seconds: float = 0.0
@@ -76,20 +64,10 @@ class FileResult:
     failures: dict[str, str] = field(default_factory=dict)
 
 
-class _ClipRows:
-    """A clip whose rows are coming in."""
-
-    def __init__(self, clip: Clip, origin: Origin, num_rows: int, dim: int) -> None:
-        self.clip, self.origin = clip, origin
-        self.rows: Floats = np.empty((num_rows, dim), np.float32)
-        self.frame_seconds = np.empty(num_rows)
-        self.num_missing = num_rows
-
-
 def work_off(
     portion: Portion,
-    targets: Sequence[Target],
-    shards: Sequence[ShardFile],
+    job: Job,
+    shelves: Sequence[Shelf],
     submit: Submit,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> list[FileResult]:
@@ -97,8 +75,8 @@ def work_off(
 
     Args:
         portion: files and clips.
-        targets: the run's extractors.
-        shards: where the rows of each go.
+        job: the extractors, and which frames.
+        shelves: where the rows of each extractor go.
         submit: how batches are computed.
         is_stopped: asked between frames whether to give up.
 
@@ -108,28 +86,90 @@ def work_off(
     Raises:
         Stopped: because it was asked to.
     """
-    benches = [_Bench(target, shard, submit) for target, shard in zip(targets, shards, strict=True)]
-    results = [_work_off_file(work, benches, is_stopped) for work in portion.works]
+    benches = [Bench(target, shelf, submit) for target, shelf in zip(job.targets, shelves, strict=True)]
+    results, begun = [], []
+    for work in portion.works:
+        result = FileResult(file=work.file)
+        begun += [(result, clip) for clip in _decode_file(work, result, benches, job, is_stopped)]
+        results.append(result)
     for bench in benches:
         bench.finish()
+    for result, clip in begun:
+        if clip.fault:
+            result.failures[clip.clip.clip_id] = clip.fault
+        else:
+            result.num_rows += len(clip.frame_seconds)
     return results
 
 
-def _work_off_file(work: VideoWork, benches: Sequence["_Bench"], is_stopped: Callable[[], bool]) -> FileResult:
-    result, started = FileResult(work=work), monotonic()
-    for bench in benches:
-        bench.result = result
-    video: Video | None = None
+def _decode_file(
+    work: VideoWork, result: FileResult, benches: Sequence[Bench], job: Job, is_stopped: Callable[[], bool]
+) -> list[ClipRows]:
+    """Decode a file onto the benches, and return the clips that were begun."""
+    begun: list[ClipRows] = []
+    started = monotonic()
     try:
         with local_copy(work.file) as path, open_video(path, threads=1) as video:
-            result.video_seconds = video.probe.duration_seconds
-            identity = work.identity or identify(work.file)
-            _decode(video, work, identity, benches, is_stopped)
+            try:
+                result.video_seconds = video.probe.duration_seconds
+                identity = work.identity or identify(work.file, is_whole=job.is_whole)
+                asked = [
+                    one
+                    for bench, clips in zip(benches, work.clips, strict=True)
+                    for one in _ask(video, work.file, clips, identity, bench, job.sampling, result)
+                ]
+                begun = list(dict.fromkeys(one.clip for one in asked))
+                for _ in frames_onto(video, asked, job.sampling):
+                    if is_stopped():
+                        raise Stopped
+            finally:
+                result.warnings = list(video.warnings)
     except (VideoError, DataError) as error:
-        wanted = {clip.clip_id for clips in work.clips for clip in clips}
-        unfinished = {clip_id for bench in benches for clip_id in bench.give_up()}
-        has_begun = {clip_id for bench in benches for clip_id in bench.seen}
-        result.failures |= dict.fromkeys((wanted - has_begun) | unfinished, str(error))
-    result.warnings = [] if video is None else list(video.warnings)
+        done = {clip.clip.clip_id for clip in begun if clip.is_decoded}
+        lost = [clip.clip_id for clips in work.clips for clip in clips if clip.clip_id not in done]
+        result.failures |= dict.fromkeys(lost, str(error))
+        for clip in begun:
+            clip.fault = "" if clip.is_decoded else str(error)
     result.seconds = monotonic() - started
-    return result
+    return begun
+
+
+def _ask(
+    video: Video,
+    file: VideoFile,
+    clips: Sequence[Clip],
+    identity: str,
+    bench: Bench,
+    sampling: Sampling,
+    result: FileResult,
+) -> list[Asked]:
+    """Say what frames of a file one extractor wants for its clips."""
+    duration = video.probe.duration_seconds
+    inside = [clip for clip in clips if (clip.start_seconds or 0.0) < duration]
+    for clip in clips:
+        if clip not in inside:
+            reason = f"starts at {clip.start_seconds:g} s, but {file.place} ends at {duration:g} s"
+            result.failures[clip.clip_id] = reason
+    spans = [_span(clip, duration) for clip in inside]
+    moments = choose_moments(video, spans, sampling)
+    asked = []
+    for clip, span, seconds in zip(inside, spans, moments, strict=True):
+        asked += bench.ask(ClipRows(clip, origin_of(file, clip, identity), len(seconds)), span, seconds)
+    return asked
+
+
+def frames_onto(video: Video, asked: Sequence[Asked], sampling: Sampling) -> Iterator[None]:
+    """Decode what was asked for onto the benches, yielding after every few frames."""
+    if not asked:
+        return
+    batch_size = max(_PIECE_FRAMES, *(one.frames_per_row for one in asked))
+    requests = [one.request for one in asked]
+    only_references = sampling.frames == "references"
+    for position, batch in read_frames(video, requests, batch_size=batch_size, only_references=only_references):
+        asked[position].take(batch)
+        yield
+
+
+def _span(clip: Clip, duration_seconds: float) -> Span:
+    start = clip.start_seconds or 0.0
+    return start, duration_seconds if clip.end_seconds is None else min(clip.end_seconds, duration_seconds)

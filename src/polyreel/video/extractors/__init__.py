@@ -8,16 +8,13 @@ Shapes: B rows of a batch, F frames that a row is made of, T rows of a clip, H h
 """
 
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from polyreel.errors import saying_which_extra
-from polyreel.video.decode import FrameBatch, Size
-
-Fit = Literal["squeeze", "crop"]
-"""How a frame comes into a size of another shape: all of it, distorted; or its middle, undistorted."""
+from polyreel.video.decode import Fit, FrameBatch, Size
 
 KINDS = "'pixels', 'onnx:PATH/model.onnx', 'clip:MODEL', 'clip-bf16:MODEL' or 's3d:PATH/s3d_howto100m.pth'"
 

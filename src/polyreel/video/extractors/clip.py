@@ -23,8 +23,7 @@ from transformers.utils import logging
 
 from polyreel.errors import DataError
 from polyreel.storage import fingerprint
-from polyreel.video.decode import FrameBatch, Size
-from polyreel.video.extractors import Fit
+from polyreel.video.decode import Fit, FrameBatch, Size
 from polyreel.video.extractors.batches import run_in_batches
 
 Precision = Literal["float32", "bfloat16"]

@@ -19,8 +19,7 @@ from pydantic import Field
 from polyreel.errors import DataError
 from polyreel.settings import Settings, parse
 from polyreel.storage import fingerprint, read_json
-from polyreel.video.decode import FrameBatch, Size
-from polyreel.video.extractors import Fit
+from polyreel.video.decode import Fit, FrameBatch, Size
 from polyreel.video.extractors.batches import run_in_batches
 
 BATCH_SIZE = 16

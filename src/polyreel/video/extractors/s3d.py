@@ -17,8 +17,7 @@ from torch import Tensor
 from polyreel.errors import DataError
 from polyreel.safe_pickle import ForeignTensor, open_checkpoint
 from polyreel.storage import fingerprint, fingerprint_files
-from polyreel.video.decode import FrameBatch, Size
-from polyreel.video.extractors import Fit
+from polyreel.video.decode import Fit, FrameBatch, Size
 from polyreel.video.extractors.batches import run_in_batches
 from polyreel.video.extractors.s3d_network import DIM, S3dNetwork, fit_weights
 
