@@ -131,7 +131,8 @@ def merge_stores(stores: Sequence[FeatureStore], folder: Path, progress: Progres
             for entry in entries_of(store.manifest):
                 if there.setdefault(entry.clip_id, entry.checksum) != entry.checksum:
                     raise DataError(
-                        f"{store.folder} has other rows for clip {entry.clip_id!r} than the store before it"
+                        f"{store.folder} has other rows for clip {entry.clip_id!r} than a store before it; extract the "
+                        "clip again in one of them, or leave that store out"
                     )
                 wanted.append((store, entry))
         present = set(writer.manifest["clip_id"].to_pylist())

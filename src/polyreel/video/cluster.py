@@ -24,7 +24,7 @@ from polyreel.storage import write_aside
 from polyreel.video.bench import Target
 from polyreel.video.extractors import open_extractor
 from polyreel.video.plan import Portion
-from polyreel.video.portion import Job
+from polyreel.video.portion import FileResult, Job, Told
 from polyreel.video.workers import DonePortion, Place, work_into_shards
 
 
@@ -65,13 +65,13 @@ class Worker:
                 Place(folder=Path(folder) / str(position), first_number=number)
                 for position, number in enumerate(self._first_numbers)
             ]
-            done = work_into_shards(portion, self._job, places, network.submit, lambda: False)
+            done = work_into_shards(portion, self._job, places, network.submit, _untold)
             shards = [(place.folder / shard_name(_number(place, portion))).read_bytes() for place in places]
             return pickle.dumps((portion.number, done, shards))
 
 
 def work_on_cluster(
-    portions: Sequence[Portion], job: Job, places: Sequence[Place], *, num_workers: int, address: str
+    portions: Sequence[Portion], job: Job, places: Sequence[Place], *, num_workers: int, address: str, told: Told
 ) -> Iterator[DonePortion]:
     """Work portions off with the workers of a Ray cluster, and yield each when it has come back.
 
@@ -81,6 +81,7 @@ def work_on_cluster(
         places: where the rows of each extractor go.
         num_workers: how many actors, each with a processor of its own.
         address: of the cluster, "auto" for the one this machine belongs to.
+        told: told which files are done.
 
     Raises:
         ConnectionError: there is no cluster at this address.
@@ -109,10 +110,16 @@ def work_on_cluster(
             for place, content in zip(places, shards, strict=True):
                 with write_aside(place.folder / shard_name(place.first_number + number)) as aside:
                     aside.write_bytes(content)
+            for result in done.results:
+                told(result, 1.0)
             yield done
     finally:
         if is_ours:
             ray.shutdown()
+
+
+def _untold(result: FileResult, share: float) -> None:
+    """Tell nobody; the machine that started the run learns it when a portion comes back."""
 
 
 def _number(place: Place, portion: Portion) -> int:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from time import monotonic
 
 from polyreel.progress import Progress
@@ -19,7 +20,7 @@ LOG_FOLDER = "log"
 
 
 class Journal:
-    """Counts results, tells progress and writes the log.
+    """Counts what is done, tells progress and writes the log; several threads may call it.
 
     Attributes:
         failures: why clips failed, by clip id.
@@ -30,26 +31,34 @@ class Journal:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
         self._logs = [folder / LOG_FOLDER / f"{stamp}.jsonl" for folder in folders]
         self._num_files, self._num_bytes, self._progress = num_files, num_bytes, progress
-        self._files_done = self._bytes_done = 0
-        self._video_seconds = 0.0
+        self._under_way: dict[str, float] = {}
+        self._files_done = 0
+        self._bytes_done = self._video_seconds = 0.0
         self._started = monotonic()
+        self._lock = Lock()
 
-    def note(self, results: Sequence[FileResult]) -> None:
-        """Take in what has become of files."""
-        for result in results:
-            self.failures |= result.failures
-            self._files_done += 1
-            self._bytes_done += result.file.size_bytes
-            self._video_seconds += result.video_seconds
+    def note(self, result: FileResult, share: float) -> None:
+        """Take in that a file is done, or a share of it."""
+        with self._lock:
+            name = result.file.name
+            more = share - self._under_way.get(name, 0.0)
+            self._under_way[name] = share
+            self._bytes_done += more * result.file.size_bytes
+            self._video_seconds += more * result.video_seconds
+            if share == 1.0:
+                self._files_done += 1
+                del self._under_way[name]
             speed = self._video_seconds / max(monotonic() - self._started, 1e-9)
             doing = (
                 f"{self._files_done:,}/{self._num_files:,} files, {self._video_seconds / 3600:,.2f} h of video, "
-                f"{speed:,.3g} x real time, {result.file.name.encode('utf-8', 'backslashreplace').decode()}"
+                f"{speed:,.3g} x real time, {name.encode('utf-8', 'backslashreplace').decode()}"
             )
             self._progress(_rounded(self._bytes_done), _rounded(self._num_bytes), doing)
 
     def write(self, results: Sequence[FileResult]) -> None:
         """Write lines about files whose features count now."""
+        for result in results:
+            self.failures |= result.failures
         lines = "".join(json.dumps(_line(result)) + "\n" for result in results)
         for log in self._logs if lines else ():
             log.parent.mkdir(exist_ok=True)
@@ -57,7 +66,7 @@ class Journal:
                 stream.write(lines)
 
 
-def _rounded(num_bytes: int) -> float:
+def _rounded(num_bytes: float) -> float:
     return float(f"{num_bytes / GIGABYTE:.4g}")
 
 

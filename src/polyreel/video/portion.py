@@ -21,11 +21,8 @@ from polyreel.video.plan import Portion, VideoWork, origin_of
 from polyreel.video.sampling import choose_moments
 from polyreel.video.windows import Span
 
+_NEARLY = 0.999  # of a file that is still being decoded
 _PIECE_FRAMES = 16  # how many frames of a clip may wait for one another
-
-
-class Stopped(Exception):
-    """The run is to end; the portion is given up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +61,16 @@ class FileResult:
     failures: dict[str, str] = field(default_factory=dict)
 
 
+Told = Callable[[FileResult, float], None]
+"""Takes in what share of a file is decoded; exactly 1 says that it is done."""
+
+
 def work_off(
     portion: Portion,
     job: Job,
     shelves: Sequence[Shelf],
     submit: Submit,
-    is_stopped: Callable[[], bool] = lambda: False,
+    told: Told,
 ) -> list[FileResult]:
     """Extract the features of a portion.
 
@@ -78,20 +79,18 @@ def work_off(
         job: the extractors, and which frames.
         shelves: where the rows of each extractor go.
         submit: how batches are computed.
-        is_stopped: asked between frames whether to give up.
+        told: told now and then what share of a file is decoded; what it raises ends the work.
 
     Returns:
         A result a file; a file that cannot be used costs only its own clips.
-
-    Raises:
-        Stopped: because it was asked to.
     """
     benches = [Bench(target, shelf, submit) for target, shelf in zip(job.targets, shelves, strict=True)]
     results, begun = [], []
     for work in portion.works:
         result = FileResult(file=work.file)
-        begun += [(result, clip) for clip in _decode_file(work, result, benches, job, is_stopped)]
+        begun += [(result, clip) for clip in _decode_file(work, result, benches, job, told)]
         results.append(result)
+        told(result, 1.0)
     for bench in benches:
         bench.finish()
     for result, clip in begun:
@@ -102,9 +101,7 @@ def work_off(
     return results
 
 
-def _decode_file(
-    work: VideoWork, result: FileResult, benches: Sequence[Bench], job: Job, is_stopped: Callable[[], bool]
-) -> list[ClipRows]:
+def _decode_file(work: VideoWork, result: FileResult, benches: Sequence[Bench], job: Job, told: Told) -> list[ClipRows]:
     """Decode a file onto the benches, and return the clips that were begun."""
     begun: list[ClipRows] = []
     started = monotonic()
@@ -119,9 +116,8 @@ def _decode_file(
                     for one in _ask(video, work.file, clips, identity, bench, job.sampling, result)
                 ]
                 begun = list(dict.fromkeys(one.clip for one in asked))
-                for _ in frames_onto(video, asked, job.sampling):
-                    if is_stopped():
-                        raise Stopped
+                for at_seconds in frames_onto(video, asked, job.sampling):
+                    told(result, min(at_seconds / result.video_seconds, _NEARLY))
             finally:
                 result.warnings = list(video.warnings)
     except (VideoError, DataError) as error:
@@ -158,8 +154,8 @@ def _ask(
     return asked
 
 
-def frames_onto(video: Video, asked: Sequence[Asked], sampling: Sampling) -> Iterator[None]:
-    """Decode what was asked for onto the benches, yielding after every few frames."""
+def frames_onto(video: Video, asked: Sequence[Asked], sampling: Sampling) -> Iterator[float]:
+    """Decode what was asked for onto the benches, yielding after every few frames how far the video is, in seconds."""
     if not asked:
         return
     batch_size = max(_PIECE_FRAMES, *(one.frames_per_row for one in asked))
@@ -167,7 +163,7 @@ def frames_onto(video: Video, asked: Sequence[Asked], sampling: Sampling) -> Ite
     only_references = sampling.frames == "references"
     for position, batch in read_frames(video, requests, batch_size=batch_size, only_references=only_references):
         asked[position].take(batch)
-        yield
+        yield float(batch.pts_seconds[-1])
 
 
 def _span(clip: Clip, duration_seconds: float) -> Span:

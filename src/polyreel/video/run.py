@@ -27,7 +27,7 @@ from polyreel.video.extractors import Extractor
 from polyreel.video.files import is_url
 from polyreel.video.journal import Journal
 from polyreel.video.plan import Plan, VideoClips, make_plan
-from polyreel.video.portion import FileResult, Job
+from polyreel.video.portion import FileResult, Job, Told
 from polyreel.video.workers import DonePortion, Place, work_locally
 
 COMMIT_SECONDS = 10.0  # a process that is killed loses so much work, and the portions that were under way
@@ -108,7 +108,7 @@ def run_plan(
         journal = Journal([side.writer.folder for side in sides], len(todo), num_bytes, progress)
         committer = _Committer(sides, journal)
         try:
-            for done in _work(plan, sides, settings):
+            for done in _work(plan, sides, settings, journal.note):
                 committer.take(done)
         finally:
             committer.commit()
@@ -166,17 +166,17 @@ def _opened(extractor: Extractor, place: Path | str, settings: ExtractionSetting
             remote.send()
 
 
-def _work(plan: Plan, sides: Sequence[_Side], settings: ExtractionSettings) -> Iterator[DonePortion]:
+def _work(plan: Plan, sides: Sequence[_Side], settings: ExtractionSettings, told: Told) -> Iterator[DonePortion]:
     places = [Place(folder=side.writer.folder, first_number=side.writer.free_number()) for side in sides]
     targets = [side.target for side in sides]
     job = Job(targets=targets, sampling=settings.sampling, is_whole=settings.is_whole)
     num_workers = settings.num_workers or cpu_count() or 1
     if settings.cluster is None or not plan.portions:
-        return work_locally(plan.portions, job, places, num_workers=num_workers)
+        return work_locally(plan.portions, job, places, num_workers=num_workers, told=told)
     with saying_which_extra("extraction on a cluster"):
         from polyreel.video.cluster import work_on_cluster
 
-    return work_on_cluster(plan.portions, job, places, num_workers=num_workers, address=settings.cluster)
+    return work_on_cluster(plan.portions, job, places, num_workers=num_workers, address=settings.cluster, told=told)
 
 
 class _Committer:
@@ -191,7 +191,6 @@ class _Committer:
         for side, entries in zip(self._sides, done.entries, strict=True):
             side.waiting += entries
         self._results += done.results
-        self._journal.note(done.results)
         if monotonic() - self._committed_at > COMMIT_SECONDS:
             self.commit()
 

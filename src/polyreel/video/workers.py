@@ -4,7 +4,7 @@ Threads are enough, because the decoder, the scaler and the networks let go of P
 portions are in work as there are decoders, and each has two batches at most under way: that bounds the memory.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from threading import Event
 from polyreel.data.feature_shards import Entry, writing_shard
 from polyreel.video.bench import Submit
 from polyreel.video.plan import Portion
-from polyreel.video.portion import FileResult, Job, work_off
+from polyreel.video.portion import FileResult, Job, Told, work_off
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +44,12 @@ class DonePortion:
     entries: Sequence[Sequence[Entry]]
 
 
+class _Stopped(Exception):
+    """The run is to end; portions that are under way are given up."""
+
+
 def work_locally(
-    portions: Sequence[Portion], job: Job, places: Sequence[Place], *, num_workers: int
+    portions: Sequence[Portion], job: Job, places: Sequence[Place], *, num_workers: int, told: Told
 ) -> Iterator[DonePortion]:
     """Work portions off with threads, and yield each when it is done, in whatever order that is.
 
@@ -54,13 +58,20 @@ def work_locally(
         job: the extractors, and which frames.
         places: where the rows of each extractor go.
         num_workers: how many files are decoded at a time.
+        told: told what share of a file is decoded, by whichever thread does it.
     """
     stop = Event()
     todo = iter(portions)
+
+    def told_or_stopped(result: FileResult, share: float) -> None:
+        if stop.is_set():
+            raise _Stopped
+        told(result, share)
+
     with ThreadPoolExecutor(1, "network") as network, ThreadPoolExecutor(num_workers, "decoder") as decoders:
 
         def start(portion: Portion) -> "Future[DonePortion]":
-            return decoders.submit(work_into_shards, portion, job, places, network.submit, stop.is_set)
+            return decoders.submit(work_into_shards, portion, job, places, network.submit, told_or_stopped)
 
         running = {start(portion) for portion in islice(todo, num_workers)}
         try:
@@ -72,14 +83,8 @@ def work_locally(
             stop.set()
 
 
-def work_into_shards(
-    portion: Portion, job: Job, places: Sequence[Place], submit: Submit, is_stopped: Callable[[], bool]
-) -> DonePortion:
-    """Work one portion off into one shard an extractor.
-
-    Raises:
-        Stopped: the run is to end.
-    """
+def work_into_shards(portion: Portion, job: Job, places: Sequence[Place], submit: Submit, told: Told) -> DonePortion:
+    """Work one portion off into one shard an extractor."""
     with ExitStack() as stack:
         shards = [
             stack.enter_context(
@@ -87,5 +92,5 @@ def work_into_shards(
             )
             for target, place in zip(job.targets, places, strict=True)
         ]
-        results = work_off(portion, job, shards, submit, is_stopped)
+        results = work_off(portion, job, shards, submit, told)
     return DonePortion(results=results, entries=[shard.entries for shard in shards])
