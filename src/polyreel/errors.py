@@ -16,7 +16,13 @@ Every message says what was found, what is allowed, where, and what to do. The c
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-_EXTRA_OF = {"torch": "train", "transformers": "train", "sentence_transformers": "train"}
+_EXTRA_OF = {
+    "torch": "train",
+    "transformers": "train",
+    "sentence_transformers": "train",
+    "scenedetect": "shots",
+    "ray": "ray",
+}
 
 
 class PolyreelError(Exception):

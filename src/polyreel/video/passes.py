@@ -12,6 +12,7 @@ plain pass takes over: it decodes one frame after another and believes only in t
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from itertools import chain
 from math import inf
 
@@ -44,7 +45,8 @@ def plain_pass(track: Track, moments: Sequence[float], *, only_references: bool 
     Raises:
         PlanError: a packet is damaged, and the track is not read carefully.
     """
-    track.stream.codec_context.skip_frame = "NONREF" if only_references else "DEFAULT"
+    may_skip = only_references and not track.has_decoding_times_only
+    track.stream.codec_context.skip_frame = "NONREF" if may_skip else "DEFAULT"
     frames = _timed_frames(track)
     current, upcoming = None, next(frames, None)
     far_seconds = 2 * _FAR_SECONDS
@@ -84,20 +86,25 @@ def _seek(track: Track, moment: float) -> tuple[Iterator[TimedFrame], TimedFrame
 def _timed_frames(track: Track) -> Iterator[TimedFrame]:
     """Yield every frame that can be decoded, in the order they are shown."""
     last = -track.step_seconds
-    for frame in _decoded(track):
-        last = max(last, last + track.step_seconds if frame.pts is None else track.seconds(frame.pts))
-        yield TimedFrame(at_seconds=last, frame=frame)
-
-
-def _decoded(track: Track) -> Iterator[av.VideoFrame]:
-    codec = track.stream.codec_context
+    decoding_times: list[int] = []  # in their order they are the times of showing, if there are no others
     for packet in chain(track.packets(), [None]):
-        try:
-            yield from codec.decode(packet)
-        except av.error.FFmpegError as error:
-            if not track.is_careful:
-                raise PlanError(f"a packet is damaged ({error.strerror})") from None
-            track.warn(f"some frames are damaged and left out ({error.strerror})")
+        if track.has_decoding_times_only and packet is not None and packet.dts is not None:
+            heappush(decoding_times, packet.dts)
+        for frame in _decode(track, packet):
+            time = heappop(decoding_times) if decoding_times else frame.pts
+            last = max(last, last + track.step_seconds if time is None else track.seconds(time))
+            yield TimedFrame(at_seconds=last, frame=frame)
+
+
+def _decode(track: Track, packet: av.Packet | None) -> list[av.VideoFrame]:
+    try:
+        frames: list[av.VideoFrame] = track.stream.codec_context.decode(packet)
+        return frames
+    except av.error.FFmpegError as error:
+        if not track.is_careful:
+            raise PlanError(f"a packet is damaged ({error.strerror})") from None
+        track.warn(f"some frames are damaged and left out ({error.strerror})")
+        return []
 
 
 class PlannedPass:
@@ -170,7 +177,8 @@ class PlannedPass:
                 self._take(packet, moment)
 
     def _take(self, packet: av.Packet, moment: int) -> None:
-        if packet.pts is None or (packet.dts is not None and packet.dts > packet.pts):
+        is_guess = self._track.has_decoding_times_only and packet.pts != packet.dts
+        if is_guess or packet.pts is None or (packet.dts is not None and packet.dts > packet.pts):
             raise PlanError("packets do not say when their frames are shown")
         if packet.dts is not None:
             if self._read_to is not None and packet.dts < self._read_to:

@@ -33,6 +33,11 @@ class Track:
     warn: Callable[[str], None]
     is_careful: bool
 
+    @property
+    def has_decoding_times_only(self) -> bool:
+        """Whether the container says when frames are decoded and not when they are shown, as AVI does."""
+        return str(self.container.format.name) == "avi"
+
     @cached_property
     def tick_seconds(self) -> float:
         """Length of one tick."""
