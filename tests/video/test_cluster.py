@@ -23,8 +23,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's o
 
 
 @pytest.fixture
-def address() -> Iterator[str]:
+def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A cluster with two processors, on this machine alone; only its own processes are ended."""
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "300")  # for machines that have other things to do
     started = ray.init(
         address="local", num_cpus=2, include_dashboard=False, _node_ip_address="127.0.0.1", log_to_driver=False
     )
