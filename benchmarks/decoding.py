@@ -8,7 +8,8 @@ Encodes one minute of 720p and 1080p, H.264 and HEVC, film and noise, a key fram
 key frames alone, at 224 x 224 pixels in RGB; against PyAV's bare loop, `ffmpeg -f null`, a bare key-frame loop, OpenCV
 read through, and one exact seek a frame. Then twelve frames of a two-hour file. Ours and the bare loops are the better
 of two runs, the others one run, each in a process of its own, loading not counted. What is measured is kept, so that
-the script can be stopped and goes on. Writes `results/decoding.{json,md}` and `docs/images/decoding.png`. Run it on idle cores.
+the script can be stopped and goes on. Writes `results/decoding.{json,md}` and `docs/images/decoding.png`. Run
+it on idle cores.
 """
 
 import argparse
