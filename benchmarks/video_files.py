@@ -16,6 +16,7 @@ FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 FOLDER = Path(tempfile.gettempdir()) / "polyreel-benchmark-videos"
 RATE, ENCODED_SECONDS, SHOT_SECONDS = 30, 10, (3, 4, 3)
 SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}
+BITRATES = {"720p": "6M", "1080p": "12M"}  # at most, as downloads have; noise would take ten times as much
 CODECS = {
     "h264": ["-c:v", "libx264", "-preset", "veryfast"],
     "hevc": ["-c:v", "libx265", "-preset", "superfast", "-x265-params", "log-level=error:open-gop=0"],
@@ -43,7 +44,7 @@ class Sample:
         path = FOLDER / f"{self.name}.mp4"
         if not path.exists():
             short = FOLDER / f"{self.name}-encoded.mp4"
-            _ffmpeg(_source(self), [*CODECS[self.codec], *_keys(self), "-pix_fmt", "yuv420p"], short)
+            _ffmpeg(_source(self), [*CODECS[self.codec], *_keys(self), *_limit(self), "-pix_fmt", "yuv420p"], short)
             loops = self.seconds // ENCODED_SECONDS - 1
             _ffmpeg(["-stream_loop", str(loops), "-i", str(short)], ["-c", "copy", "-t", str(self.seconds)], path)
             short.unlink()
@@ -67,6 +68,10 @@ def _source(sample: Sample) -> list[str]:
 def _keys(sample: Sample) -> list[str]:
     frames = str(sample.key_seconds * RATE)
     return ["-g", frames, "-keyint_min", frames, "-sc_threshold", "0"]
+
+
+def _limit(sample: Sample) -> list[str]:
+    return ["-maxrate", BITRATES[sample.size], "-bufsize", BITRATES[sample.size]]
 
 
 def _ffmpeg(source: list[str], options: list[str], path: Path) -> None:

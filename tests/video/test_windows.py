@@ -1,10 +1,12 @@
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyreel.video.windows import fixed_windows
+from polyreel.errors import DataError
+from polyreel.video.windows import fixed_windows, given_windows
 
 
 def test_windows_cover_a_video() -> None:
@@ -40,3 +42,14 @@ def test_gaps_between_windows_are_refused() -> None:
 def test_nothing_cannot_be_cut() -> None:
     with pytest.raises(ValueError, match="the duration is 0 seconds; expected more than 0"):
         fixed_windows(0, length_seconds=4)
+
+
+def test_given_windows_are_read_from_a_table(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("video,start,end\na.mp4,0,2.5\nb.mp4,1,2\na.mp4,2.5,9\n")
+    assert given_windows(tmp_path / "clips.csv") == {"a.mp4": [(0, 2.5), (2.5, 9)], "b.mp4": [(1, 2)]}
+
+
+def test_a_given_window_that_is_none_is_named_by_its_line(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("video,start,end\na.mp4,0,2.5\na.mp4,3,2\n")
+    with pytest.raises(DataError, match=r"clips.csv, line 3 says video 'a.mp4' from 3.0 to 2.0; expected a name"):
+        given_windows(tmp_path / "clips.csv")

@@ -59,10 +59,9 @@ class PyavVideo:
             )
 
     def key_seconds(self) -> Sequence[float]:
-        """List when key frames are shown, ascending; only their packets are read where the container allows."""
+        """List when key frames are shown, ascending; all packets are read and none decoded."""
         if self._key_seconds is None:
             with self._track() as track:
-                track.stream.discard = av.stream.Discard.nonkey
                 times = {packet.pts for packet in track.packets() if packet.is_keyframe and packet.pts is not None}
                 self._key_seconds = [max(track.seconds(time), 0.0) for time in sorted(times)]
         return self._key_seconds
@@ -97,8 +96,6 @@ class PyavVideo:
             if way != "planned":
                 yield from plain_pass(track, seconds, only_references=only_references)
                 return
-            if self._key_seconds is not None and set(seconds) <= set(self._key_seconds):
-                track.stream.discard = av.stream.Discard.nonkey
             yield from PlannedPass(track, only_references=only_references).shown_at(seconds)
 
     @contextmanager
@@ -111,7 +108,7 @@ class PyavVideo:
             raise VideoError(f"{path} does not exist or is no file")
         try:
             # the path is absolute, or a name like "a:b.mp4" is taken for a protocol
-            with av.open(str(path.absolute()), options=_OPTIONS) as container:
+            with av.open(str(path.absolute()), options=_OPTIONS, metadata_errors="replace") as container:
                 stream = self._choose(container)
                 stream.codec_context.options = _OPTIONS
                 stream.codec_context.thread_type = "AUTO"
@@ -130,6 +127,8 @@ class PyavVideo:
         if not videos:
             found = ", ".join(sorted({stream.type for stream in container.streams if stream.type != "video"}))
             raise VideoError(f"{self._path} has no picture, only {found or 'nothing'}; expected a video")
+        if videos[0].codec_context is None:
+            raise VideoError(f"{self._path} has a picture of a kind that no decoder here knows; the file is damaged")
         for stream in container.streams:
             if stream is not videos[0]:
                 stream.discard = av.stream.Discard.all

@@ -66,7 +66,7 @@ def _at_keys(span: Span, sampling: Sampling, keys: Sequence[float]) -> list[floa
         if not chosen or at - chosen[-1] >= 1 / sampling.frames_per_second - _ROUNDING_SECONDS:
             chosen.append(at)
     for before, after in pairwise([span[0], *chosen, span[1]]):
-        num_parts = ceil((after - before) / sampling.max_key_gap_seconds)
+        num_parts = max(1, ceil((after - before) / sampling.max_key_gap_seconds - _ROUNDING_SECONDS))
         chosen = [*chosen, *(before + i * (after - before) / num_parts for i in range(1, num_parts))]
     if len(chosen) > sampling.max_frames:
         chosen = [chosen[i * len(chosen) // sampling.max_frames] for i in range(sampling.max_frames)]

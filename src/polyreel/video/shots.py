@@ -52,7 +52,7 @@ class ShotFinder:
         from scenedetect.common import FrameTimecode, Timecode
 
         for at, frame in zip(batch.pts_seconds, batch.frames, strict=True):
-            time = FrameTimecode(Timecode(pts=round(at / _CLOCK), time_base=_CLOCK), fps=30)
+            time = FrameTimecode(Timecode(pts=round(at / _CLOCK), time_base=_CLOCK), fps=30.0)
             bgr = np.ascontiguousarray(frame[..., ::-1])
             self._cuts += [cut.seconds for cut in self._detector.process_frame(time, bgr)]
 

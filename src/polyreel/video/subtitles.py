@@ -110,7 +110,7 @@ def _text(content: bytes, file: Path) -> str:
 
 def _read_tracks(path: Path, video: str, skipped: list[str]) -> list[Speech]:
     speech: list[Speech] = []
-    with av.open(str(path.absolute())) as container:
+    with av.open(str(path.absolute()), metadata_errors="replace") as container:
         texts = []
         for stream in container.streams.subtitles:
             if stream.codec_context.codec.text_sub:
@@ -148,5 +148,5 @@ def _speech(event: pysubs2.SSAEvent, video: str, lang: str | None, source: str) 
         yield Speech(video=video, start_seconds=start, end_seconds=end, text=text, lang=lang, source=source)
 
 
-def _source(stream: av.subtitles.stream.SubtitleStream) -> str:
+def _source(stream: av.stream.Stream) -> str:
     return f"track {stream.index} ({stream.codec_context.name})"

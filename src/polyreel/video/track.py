@@ -71,6 +71,8 @@ class Track:
                         num_errors = 0
                         yield packet
                 return
+            except IndexError:  # PyAV's end of a damaged file in which streams turned up on the way
+                return
             except av.error.FFmpegError as error:
                 num_errors += 1
                 self.warn(f"the file cannot be read everywhere ({error.strerror})")
