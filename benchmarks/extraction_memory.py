@@ -24,13 +24,14 @@ from video_files import FFMPEG, FOLDER, Sample
 RESULTS = Path(__file__).parents[1] / "results"
 SECONDS_BETWEEN = 0.5
 CODE = (
-    "import sys; from polyreel import Dataset, open_extractor; from polyreel.data.clips import Clip\n"
+    "import sys; from pathlib import Path\n"
+    "from polyreel import Dataset, open_extractor; from polyreel.data.clips import Clip\n"
     "from polyreel.data.feature_settings import Sampling; from polyreel.video.extract import *\n"
     "hours, source = float(sys.argv[3]), sys.argv[1]\n"
     "if hours:\n"
     "    clips = [Clip(clip_id=str(n), video='film.mp4', start_seconds=4.0 * n, end_seconds=4.0 * n + 4, split='all',\n"
     "                  source='film') for n in range(int(hours * 900))]\n"
-    "    source = Dataset.build('film', clips, [], videos_folder=source)\n"
+    "    source = Dataset.build('film', clips, [], videos_folder=Path(source))\n"
     "sampling = Sampling.key_frames() if hours else Sampling()\n"
     "extract(source, open_extractor('pixels'), sys.argv[2], ExtractionSettings(sampling=sampling, num_workers=2))"
 )
