@@ -13,40 +13,49 @@ if TYPE_CHECKING:
     from polyreel.video.plan import Plan
 
 Store = Annotated[Path, Argument(metavar="STORE", help="Folder of a feature store.", show_default=False)]
-DecodersHelp = "Files decoded at a time; one a core unless said."
+Videos = Annotated[
+    str, Argument(metavar="VIDEOS", help="A dataset, or a folder or URL with videos in it.", show_default=False)
+]
+Extractors = Annotated[
+    list[str],
+    Option(
+        "--extractor",
+        metavar="NAME",
+        help="pixels, onnx:FILE, clip:MODEL, clip-bf16:MODEL or s3d:FILE; several share one pass over the videos.",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    str | None,
+    Option(
+        "--output",
+        "-o",
+        metavar="STORE",
+        help="Folder or URL of the store, with several extractors of one store each; by default in the dataset.",
+    ),
+]
+Workers = Annotated[
+    int | None, Option("--workers", metavar="N", min=1, help="Files decoded at a time; one a core unless said.")
+]
+Cluster = Annotated[
+    str | None, Option("--cluster", metavar="ADDRESS", help='A Ray cluster; "auto": the one this machine is in.')
+]
+Float16 = Annotated[bool, Option("--float16", help="Keep numbers in half the bytes.")]
+FullHash = Annotated[
+    bool, Option("--full-hash", help="Recognise files by all of their bytes, not by size, time and samples.")
+]
+DryRun = Annotated[bool, Option("--dry-run", help="Say what would be done, and do nothing.")]
 
 
 def extract(
-    videos: Annotated[
-        str, Argument(metavar="VIDEOS", help="A dataset, or a folder or URL with videos in it.", show_default=False)
-    ],
-    extractor: Annotated[
-        list[str],
-        Option(
-            "--extractor",
-            metavar="NAME",
-            help="pixels, onnx:FILE, clip:MODEL, clip-bf16:MODEL or s3d:FILE; several share one pass over the videos.",
-            show_default=False,
-        ),
-    ],
-    output: Annotated[
-        str | None,
-        Option(
-            "--output",
-            "-o",
-            metavar="STORE",
-            help="Folder or URL of the store, with several extractors of one store each; by default in the dataset.",
-        ),
-    ] = None,
-    workers: Annotated[int | None, Option("--workers", metavar="N", min=1, help=DecodersHelp)] = None,
-    cluster: Annotated[
-        str | None, Option("--cluster", metavar="ADDRESS", help='A Ray cluster; "auto": the one this machine is in.')
-    ] = None,
-    float16: Annotated[bool, Option("--float16", help="Keep numbers in half the bytes.")] = False,
-    full_hash: Annotated[
-        bool, Option("--full-hash", help="Recognise files by all of their bytes, not by size, time and samples.")
-    ] = False,
-    dry_run: Annotated[bool, Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    videos: Videos,
+    extractor: Extractors,
+    output: Output = None,
+    workers: Workers = None,
+    cluster: Cluster = None,
+    float16: Float16 = False,
+    full_hash: FullHash = False,
+    dry_run: DryRun = False,
     threads: Threads = 1,
     quiet: Quiet = False,
 ) -> None:
