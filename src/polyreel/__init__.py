@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from polyreel.training.recipes import Recipe
     from polyreel.training.reproduce import reproduce
     from polyreel.training.teachers import TeacherBank
-    from polyreel.video.extract import extract
+    from polyreel.video.extract import ExtractionSettings, extract
     from polyreel.video.extractors import Extractor, open_extractor
     from polyreel.world import make_world
 
@@ -46,6 +46,7 @@ __all__ = [
     "Comparison",
     "Dataset",
     "Description",
+    "ExtractionSettings",
     "Extractor",
     "FeatureStore",
     "Hit",
@@ -102,7 +103,7 @@ _HOMES = {
     "training.recipes": ("Recipe",),
     "training.reproduce": ("reproduce",),
     "training.teachers": ("TeacherBank",),
-    "video.extract": ("extract",),
+    "video.extract": ("ExtractionSettings", "extract"),
     "video.extractors": ("Extractor", "open_extractor"),
     "world": ("make_world",),
 }

@@ -23,6 +23,8 @@ _EXTRA_OF = {
     "sentence_transformers": "train",
     "peft": "lora",
     "tensorboard": "track",
+    "scenedetect": "shots",
+    "ray": "ray",
 }
 
 

@@ -71,11 +71,12 @@ so som; sq sqi alb als; sr srp; ss ssw; st sot; su sun; sv swe; sw swa swh; ta t
 ti tir; tk tuk; tl tgl; tn tsn; tr tur; tt tat; ug uig; uk ukr; ur urd; uz uzb uzn; vi vie; wo wol; xh xho;
 yi yid; yo yor; zh zho chi cmn; zu zul
 """
-_MEANT |= {
+_BY_THREE_LETTERS = {
     longer: code
     for code, *longer_codes in (entry.split() for entry in _THREE_LETTERS.split(";"))
     for longer in longer_codes
 }
+_MEANT |= _BY_THREE_LETTERS
 
 _RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
 
@@ -83,6 +84,12 @@ _RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
 def text_direction(code: str) -> Literal["ltr", "rtl"]:
     """Return which way a language is usually written, as HTML's `dir` says it."""
     return "rtl" if code in _RIGHT_TO_LEFT else "ltr"
+
+
+def tagged_lang(tag: str) -> str | None:
+    """Return the language a tag of a file or a track names: two or three letters, perhaps with a region; else None."""
+    code = tag.strip().lower().replace("_", "-").split("-")[0]
+    return code if code in LANGUAGES else _BY_THREE_LETTERS.get(code)
 
 
 def check_lang(code: str, where: str) -> str:

@@ -28,7 +28,8 @@ def test_each_difference_is_named():
     assert IMPORTED.difference(EXTRACTED) == (
         "extractor 'vgg' instead of 'net', extractor_fingerprint '1' instead of '2', "
         "frames_per_second 'unknown' instead of 2.0, min_frames 'unknown' instead of 8, "
-        "max_frames 'unknown' instead of 512"
+        "max_frames 'unknown' instead of 512, frames 'unknown' instead of 'all', "
+        "max_key_gap_seconds 'unknown' instead of 10.0"
     )
 
 

@@ -1,4 +1,5 @@
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from polyreel.data.dataset import Dataset
 from polyreel.data.feature_settings import FeatureSettings, Sampling
 from polyreel.data.features import FeatureStore
 from polyreel.errors import DataError, FingerprintError, ItemsFailedError, VideoError
-from polyreel.video.extract import extract
+from polyreel.video.extract import ExtractionSettings, extract
 from polyreel.video.extractors import open_extractor
 from polyreel.video.extractors.pixels import PixelExtractor
 
@@ -35,6 +36,10 @@ def clip(clip_id: str, video: str, start: float | None = None, end: float | None
     return Clip(clip_id=clip_id, video=video, start_seconds=start, end_seconds=end, split="train", source=video)
 
 
+def sampled(**choices: float) -> ExtractionSettings:
+    return ExtractionSettings(sampling=Sampling(**choices))
+
+
 def mean_level(rows: np.ndarray) -> float:
     """Undo the first group of the pixels features: the mean grey of a clip, 0 to 255."""
     return float((rows[:, :192].mean() * 4 + 0.5) * 255)
@@ -51,7 +56,7 @@ def test_a_folder_is_one_clip_a_file(videos: Path, tmp_path: Path) -> None:
 def test_a_dataset_is_cut_at_its_clips(videos: Path, tmp_path: Path) -> None:
     clips = [clip("all", "dark.mp4"), clip("end", "dark.mp4", 1.5, 99.0), clip("start", "dark.mp4", None, 0.5)]
     dataset = dataset_of(videos, *clips).save(tmp_path / "greys")
-    store = extract(dataset, PixelExtractor(), frames_per_second=10, min_frames=2)
+    store = extract(dataset, PixelExtractor(), settings=sampled(frames_per_second=10, min_frames=2))
     assert store.folder == tmp_path / "greys" / "features" / "pixels"
     assert [len(store[name]) for name in ("all", "end", "start")] == [19, 4, 5]  # the video ends at 1.94 s
     assert mean_level(store["start"]) < mean_level(store["all"]) < mean_level(store["end"])
@@ -65,7 +70,7 @@ def test_what_is_there_is_skipped(videos: Path, tmp_path: Path) -> None:
     both = dataset_of(videos, clip("dark", "dark.mp4"), clip("light", "more/light.mp4"))
     second = extract(both, PixelExtractor(), tmp_path / "store")
     assert second.clip_ids == ["dark", "light"]
-    assert second.manifest["shard"].to_pylist() == [0, 1]
+    assert second.manifest["shard"].to_pylist() == [2, 2]  # the shards of both runs were put together
     np.testing.assert_array_equal(first["dark"], second["dark"])
 
 
@@ -92,22 +97,26 @@ def test_a_clip_after_the_end_and_a_missing_file_fail_alone(videos: Path, tmp_pa
     assert FeatureStore.open(tmp_path / "store").clip_ids == ["good"]
 
 
-def test_progress_counts_clips(videos: Path, tmp_path: Path) -> None:
+def test_progress_counts_files_hours_and_speed(videos: Path, tmp_path: Path) -> None:
     calls: list[tuple[float, float, str]] = []
-    clips = [clip("a", "dark.mp4", 0, 1), clip("b", "dark.mp4", 1, 2), clip("c", "more/light.mp4")]
-    dataset = dataset_of(videos, *clips)
-    extract(dataset, PixelExtractor(), tmp_path / "store", progress=lambda *call: calls.append(call))
-    assert calls == [(2, 3, "dark.mp4"), (3, 3, "light.mp4")]
+    extract(videos, PixelExtractor(), tmp_path / "store", progress=lambda *call: calls.append(call))
+    total = float(f"{sum(path.stat().st_size for path in videos.rglob('*.mp4')) / 1e9:.4g}")
+    assert {call[1] for call in calls} == {total} and calls[-1][0] == total
+    assert [call[0] for call in calls] == sorted(call[0] for call in calls)
+    assert re.fullmatch(r"0/2 files, 0\.00 h of video, [\d.e+,]+ x real time, dark\.mp4", calls[0][2])
+    assert calls[-1][2].startswith("2/2 files") and calls[-1][2].endswith("more/light.mp4")
 
 
 def test_other_frames_do_not_go_into_the_same_store(videos: Path, tmp_path: Path) -> None:
     extract(videos, PixelExtractor(), tmp_path / "store")
     with pytest.raises(FingerprintError, match=r"made otherwise: frames_per_second 1\.0 instead of 8\.0; name another"):
-        extract(videos, PixelExtractor(), tmp_path / "store", frames_per_second=8)
+        extract(videos, PixelExtractor(), tmp_path / "store", sampled(frames_per_second=8))
 
 
 def test_a_store_says_how_to_make_it_again(videos: Path, tmp_path: Path) -> None:
-    store = extract(videos, PixelExtractor(), tmp_path / "store", frames_per_second=3, min_frames=2, max_frames=4)
+    store = extract(
+        videos, PixelExtractor(), tmp_path / "store", sampled(frames_per_second=3, min_frames=2, max_frames=4)
+    )
     assert store.settings == FeatureSettings(
         extractor="pixels",
         extractor_fingerprint=PixelExtractor.fingerprint,
@@ -120,7 +129,7 @@ def test_a_store_says_how_to_make_it_again(videos: Path, tmp_path: Path) -> None
 
 def test_frames_that_cannot_be_chosen_are_refused(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="min_frames is 8 and max_frames 4; expected min <= max"):
-        extract(videos, PixelExtractor(), tmp_path / "store", max_frames=4)
+        extract(videos, PixelExtractor(), tmp_path / "store", sampled(max_frames=4))
 
 
 def test_a_dataset_without_files_is_refused(tmp_path: Path) -> None:

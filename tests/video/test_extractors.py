@@ -102,9 +102,9 @@ def test_pixels_refuse_other_sizes() -> None:
         PixelExtractor()(batch(np.zeros((1, 40, 32, 3), np.uint8)))
 
 
-@pytest.mark.parametrize("name", ["pixel", "onnx:", "clip"])
+@pytest.mark.parametrize("name", ["pixel", "onnx:", "clip", "s3d:"])
 def test_unknown_names_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=f"there is no extractor '{name}'; expected 'pixels' or 'onnx:PATH"):
+    with pytest.raises(ValueError, match=f"there is no extractor '{name}'; expected 'pixels', 'onnx:PATH"):
         open_extractor(name)
 
 

@@ -1,11 +1,12 @@
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyreel.data.feature_settings import Sampling
-from polyreel.video.windows import fixed_windows, frame_times
+from polyreel.errors import DataError
+from polyreel.video.windows import fixed_windows, given_windows
 
 
 def test_windows_cover_a_video() -> None:
@@ -43,17 +44,12 @@ def test_nothing_cannot_be_cut() -> None:
         fixed_windows(0, length_seconds=4)
 
 
-def test_moments_are_the_middles_of_equal_parts() -> None:
-    assert frame_times((10, 12), Sampling(frames_per_second=2, min_frames=1)) == [10.25, 10.75, 11.25, 11.75]
+def test_given_windows_are_read_from_a_table(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("video,start,end\na.mp4,0,2.5\nb.mp4,1,2\na.mp4,2.5,9\n")
+    assert given_windows(tmp_path / "clips.csv") == {"a.mp4": [(0, 2.5), (2.5, 9)], "b.mp4": [(1, 2)]}
 
 
-def test_short_clips_get_enough_moments_and_long_ones_not_too_many() -> None:
-    sampling = Sampling(frames_per_second=1, min_frames=4, max_frames=6)
-    assert frame_times((0, 2), sampling) == [0.25, 0.75, 1.25, 1.75]
-    assert len(frame_times((0, 100), sampling)) == 6
-
-
-@pytest.mark.parametrize("span", [(2, 2), (3, 1), (-1, 1)])
-def test_a_clip_ends_after_it_starts(span: tuple[float, float]) -> None:
-    with pytest.raises(ValueError, match="expected a start of 0 or more, and a later end"):
-        frame_times(span, Sampling())
+def test_a_given_window_that_is_none_is_named_by_its_line(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("video,start,end\na.mp4,0,2.5\na.mp4,3,2\n")
+    with pytest.raises(DataError, match=r"clips.csv, line 3 says video 'a.mp4' from 3.0 to 2.0; expected a name"):
+        given_windows(tmp_path / "clips.csv")

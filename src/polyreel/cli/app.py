@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Exit, Option, Typer
 
 from polyreel import __version__
-from polyreel.cli import data, evaluation, official, published, search, training
+from polyreel.cli import data, evaluation, features, official, published, search, training
 
 app = Typer(
     name="polyreel",
@@ -15,6 +15,8 @@ app = Typer(
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
 )
 importers = Typer(rich_markup_mode=None, help="Bring data of any origin into a dataset folder.")
+
+stores = Typer(rich_markup_mode=None, help="Look after feature stores.")
 
 
 def _print_version(is_asked: bool) -> None:
@@ -44,7 +46,11 @@ importers.command("reference")(official.import_reference)
 importers.command("checkpoint")(official.import_checkpoint)
 app.command("fetch")(published.fetch)
 app.command("describe")(data.describe)
-app.command("extract")(data.extract)
+app.command("extract")(features.extract)
+app.add_typer(stores, name="features")
+stores.command("describe")(features.describe)
+stores.command("merge")(features.merge)
+stores.command("verify")(features.verify)
 app.command("train")(training.train)
 app.command("profile")(training.profile)
 app.command("bank")(training.bank)

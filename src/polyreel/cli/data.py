@@ -1,11 +1,11 @@
-"""Verbs that bring data in: world, import tables, describe, extract."""
+"""Verbs that bring data in: world, import tables, describe."""
 
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Option
 
-from polyreel.cli.options import AsJson, DatasetFolder, Quiet, Replace, Threads, print_json, use_threads
+from polyreel.cli.options import AsJson, DatasetFolder, Quiet, Replace, print_json
 from polyreel.cli.progress import shown
 from polyreel.cli.published import report
 
@@ -84,30 +84,3 @@ def describe(dataset: DatasetFolder, as_json: AsJson = False) -> None:
         print_json(description.to_json())
     else:
         print("\n".join(description.lines()))
-
-
-def extract(
-    videos: Annotated[
-        Path, Argument(metavar="VIDEOS", help="A dataset, or any folder with videos in it.", show_default=False)
-    ],
-    extractor: Annotated[
-        str, Option("--extractor", metavar="NAME", help="pixels, or onnx:PATH of an image network.", show_default=False)
-    ],
-    output: Annotated[
-        Path | None, Option("--output", "-o", metavar="STORE", help="Feature store; by default inside the dataset.")
-    ] = None,
-    threads: Threads = 1,
-    quiet: Quiet = False,
-) -> None:
-    """Turn videos into features, skipping those that are done.
-
-    Example: polyreel extract demo/world --extractor pixels
-    """
-    use_threads(threads)
-    from polyreel import Dataset, open_extractor
-    from polyreel import extract as extract_features
-
-    source = Dataset.open(videos) if (videos / "dataset.json").is_file() else videos
-    with shown(quiet) as progress:
-        store = extract_features(source, open_extractor(extractor), output, progress=progress)
-    print(f"{store.folder}: features of {len(store)} clips, width {store.dim}")

@@ -4,20 +4,49 @@ A store keeps it in its header and a model in its configuration, so wherever the
 fact, and a mismatch is refused by the name of what differs.
 """
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from polyreel.settings import Settings
 from polyreel.storage import Json, fingerprint
 
+_NO_LIMIT = 10**9
+
+
+FrameKind = Literal["all", "references", "key"]
+
 
 class Sampling(Settings):
-    """Which frames of a clip are looked at: N of them, its length times the rate, within the limits."""
+    """Which frames of a clip are looked at: N of them, its length times the rate, within the limits.
+
+    Frames of all kinds are taken at exact moments. "references" passes over frames that no other is decoded from, and
+    takes those before them. "key" takes key frames alone, one in `1 / frames_per_second` seconds at most; a clip with
+    less than `min_frames` of them is looked at by time, and so is a long stretch without one.
+    """
 
     frames_per_second: float = Field(default=1.0, gt=0.0, allow_inf_nan=False, description="frames a second")
     min_frames: int = Field(default=8, ge=1, description="at least so many in a short clip, whose motion would be lost")
     max_frames: int = Field(default=512, ge=1, description="at most so many in a long clip, for the memory they take")
+    frames: FrameKind = Field(default="all", description="which may be taken; fewer are faster")
+    max_key_gap_seconds: float = Field(
+        default=10.0, gt=0.0, description="a longer stretch without key frames is looked at by time all the same"
+    )
+
+    @classmethod
+    def every(cls, seconds: float, *, frames: FrameKind = "all") -> Self:
+        """Look at one frame in so many seconds, of any clip."""
+        return cls(frames_per_second=1 / seconds, min_frames=1, max_frames=_NO_LIMIT, frames=frames)
+
+    @classmethod
+    def uniform(cls, num_frames: int) -> Self:
+        """Look at so many frames of every clip, spread evenly."""
+        return cls(min_frames=num_frames, max_frames=num_frames)
+
+    @classmethod
+    def key_frames(cls, *, at_most_every: float = 1.0, max_gap_seconds: float = 10.0) -> Self:
+        """Look at key frames, one in so many seconds at most; where they are too sparse, at others."""
+        return cls.every(at_most_every, frames="key").model_copy(update={"max_key_gap_seconds": max_gap_seconds})
 
     @model_validator(mode="after")
     def _check_limits(self) -> Self:

@@ -3,22 +3,34 @@
 A store is a folder: `store.json` (what made them), `manifest.parquet` (clip id, shard, first row, rows, checksum, the
 frames' times) and immutable shards `shard-00000.npy`, each one matrix that numpy maps without reading it.
 A writer appends: it collects clips, writes a full shard, then a new manifest. A process killed in between leaves the
-old manifest, and the next writer overwrites the shard nobody names. There is one writer at a time.
+old manifest, and the next writer overwrites the shard nobody names. There is one writer at a time. What a clip's rows
+were made from stands in the manifest too (`feature_shards.Origin`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from polyreel.data.feature_settings import FeatureSettings
+from polyreel.data.feature_shards import (
+    MANIFEST,
+    Entry,
+    Rows,
+    check_features,
+    completed,
+    shard_name,
+    table_of,
+    without,
+    writing_shard,
+)
 from polyreel.data.parquet import read_parquet
 from polyreel.errors import DataError, FingerprintError
 from polyreel.settings import parse
@@ -26,18 +38,6 @@ from polyreel.storage import fingerprint, only_writer, read_json, write_aside, w
 
 SHARD_BYTES = 256 * 2**20
 _HEADER, _TABLE = "store.json", "manifest.parquet"
-_MANIFEST = pa.schema(
-    [
-        ("clip_id", pa.string()),
-        ("shard", pa.int32()),
-        ("first_row", pa.int64()),
-        ("num_rows", pa.int32()),
-        ("checksum", pa.string()),
-        ("frame_seconds", pa.list_(pa.float32())),
-    ]
-)
-
-Rows = npt.NDArray[np.float16] | npt.NDArray[np.float32]
 
 
 class FeatureStore:
@@ -67,7 +67,8 @@ class FeatureStore:
             raise DataError(f"{folder} is no feature store: it has no {_HEADER}; make one with `polyreel extract`")
         settings = parse(FeatureSettings, read_json(header), str(header), DataError)
         manifest = header.with_name(_TABLE)
-        return cls(header.parent, settings, read_parquet(manifest) if manifest.exists() else _MANIFEST.empty_table())
+        table = read_parquet(manifest) if manifest.exists() else MANIFEST.empty_table()
+        return cls(header.parent, settings, completed(table))
 
     @property
     def extractor(self) -> str:
@@ -112,7 +113,7 @@ class FeatureStore:
             raise DataError(f"clip {clip_id!r} has no features in {self.folder}; run `polyreel extract` again")
         shard, first, count = self._place[clip_id]
         if shard not in self._shards:
-            self._shards[shard] = _map(self.folder / _shard_name(shard))
+            self._shards[shard] = _map(self.folder / shard_name(shard))
         return self._shards[shard][first : first + count]
 
     def missing(self, clip_ids: Iterable[str]) -> list[str]:
@@ -125,7 +126,11 @@ class FeatureStore:
 
 
 class FeatureWriter:
-    """Append features to a store, one clip at a time; to be used as a context manager, and by one process at a time."""
+    """Append features to a store, one clip at a time; to be used as a context manager, and by one process at a time.
+
+    Attributes:
+        manifest: a row a clip that counts.
+    """
 
     def __init__(self, folder: Path | str, settings: FeatureSettings, *, shard_bytes: int = SHARD_BYTES) -> None:
         self.folder = Path(folder)
@@ -133,7 +138,7 @@ class FeatureWriter:
         self._shard_bytes = shard_bytes
         self._pending: list[tuple[str, Rows, list[float] | None]] = []
         self._pending_bytes = 0
-        self._manifest = _MANIFEST.empty_table()
+        self.manifest = MANIFEST.empty_table()
         self._written: set[str] = set()
         self._at_exit = ExitStack()
 
@@ -146,8 +151,8 @@ class FeatureWriter:
         """
         with ExitStack() as stack:
             stack.enter_context(only_writer(self.folder))
-            self._manifest = self._opened()
-            self._written = set(self._manifest["clip_id"].to_pylist())
+            self.manifest = self._opened()
+            self._written = set(self.manifest["clip_id"].to_pylist())
             stack.callback(self.flush)
             self._at_exit = stack.pop_all()
         return self
@@ -159,7 +164,7 @@ class FeatureWriter:
 
     def _opened(self) -> pa.Table:
         """Return the manifest of what is there, and write the header."""
-        manifest = _MANIFEST.empty_table()
+        manifest = MANIFEST.empty_table()
         if (self.folder / _HEADER).exists():
             store = FeatureStore.open(self.folder)
             if difference := store.settings.difference(self.settings):
@@ -204,41 +209,36 @@ class FeatureWriter:
         """Write what was added as one more shard, then the manifest that names it."""
         if not self._pending:
             return
-        shard = 1 + max(self._manifest["shard"].to_pylist(), default=-1)
-        clip_ids, matrices, times = zip(*self._pending, strict=True)
-        counts = np.array([len(rows) for rows in matrices])
-        with write_aside(self.folder / _shard_name(shard)) as aside, aside.open("wb") as stream:
-            np.save(stream, np.concatenate(matrices))
-        added = pa.table(
-            {
-                "clip_id": list(clip_ids),
-                "shard": np.full(len(counts), shard),
-                "first_row": np.cumsum(counts) - counts,
-                "num_rows": counts,
-                "checksum": [blake2b(rows.tobytes(), digest_size=8).hexdigest() for rows in matrices],
-                "frame_seconds": list(times),
-            },
-            schema=_MANIFEST,
-        )
-        self._manifest = pa.concat_tables([self._manifest, added])
-        with write_aside(self.folder / _TABLE) as aside:
-            pq.write_table(self._manifest, aside)
+        with writing_shard(self.folder, self.free_number(), self.settings.dim, self._pending[0][1].dtype) as shard:
+            for clip_id, rows, frame_seconds in self._pending:
+                shard.add(clip_id, rows, frame_seconds)
+        self.commit(shard.entries)
         self._pending, self._pending_bytes = [], 0
 
+    def free_number(self) -> int:
+        """Return the number of the next shard that no manifest names."""
+        return 1 + max(self.shard_numbers(), default=-1)
 
-def check_features(name: str, rows: npt.NDArray[np.floating], dim: int) -> None:
-    """Refuse features that are not a finite `[T, dim]` matrix with T at least 1.
+    def shard_numbers(self) -> list[int]:
+        """List the shards that the manifest names."""
+        return sorted(pc.unique(self.manifest["shard"]).to_pylist())
 
-    Raises:
-        DataError: naming the clip and what is wrong.
-    """
-    if rows.ndim != 2 or len(rows) == 0 or rows.shape[1] != dim:
-        raise DataError(
-            f"clip {name!r} has features of shape {list(rows.shape)}; expected [T, {dim}] with T at least 1"
-        )
-    if not np.isfinite(rows).all():
-        frame = int(np.argwhere(~np.isfinite(rows))[0][0])
-        raise DataError(f"clip {name!r} has NaN or infinity in its features (first in frame {frame}); extract it again")
+    def commit(self, entries: Sequence[Entry], *, removed: Sequence[str] = ()) -> None:
+        """Let clips whose shards are written count, all at once.
+
+        Args:
+            entries: where their rows lie; they take the place of what the store had of the same clips.
+            removed: clips that are to count no more.
+        """
+        self.commit_table(table_of(entries), removed=removed)
+
+    def commit_table(self, added: pa.Table, *, removed: Sequence[str] = ()) -> None:
+        """Do the same with rows of a manifest."""
+        kept = without(self.manifest, [*removed, *added["clip_id"].to_pylist()])
+        self.manifest = pa.concat_tables([kept, added])
+        with write_aside(self.folder / _TABLE) as aside:
+            pq.write_table(self.manifest, aside)
+        self._written = (self._written - set(removed)) | set(added["clip_id"].to_pylist())
 
 
 def _kept(rows: npt.NDArray[np.number]) -> Rows:
@@ -253,7 +253,3 @@ def _map(shard: Path) -> Rows:
     except (OSError, ValueError) as error:
         raise DataError(f"{shard} is missing or was cut short ({error}); delete its folder and extract again") from None
     return rows
-
-
-def _shard_name(shard: int) -> str:
-    return f"shard-{shard:05d}.npy"

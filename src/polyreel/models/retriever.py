@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polyreel.data.feature_settings import FeatureSettings
+from polyreel.data.feature_shards import check_features as check_rows
 from polyreel.data.features import FeatureStore
-from polyreel.data.features import check_features as check_rows
 from polyreel.errors import DataError, FingerprintError
 from polyreel.models.card import model_card
 from polyreel.models.settings import RetrieverSettings, TextSettings, VideoSettings

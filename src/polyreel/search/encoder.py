@@ -17,6 +17,7 @@ from polyreel.data.feature_settings import FeatureSettings, Sampling
 from polyreel.errors import DataError, FingerprintError, saying_which_extra
 from polyreel.similarity import Embeddings
 from polyreel.storage import fingerprint
+from polyreel.video.decode import open_video
 from polyreel.video.extract import clip_features, feature_settings
 from polyreel.video.extractors import Extractor, open_extractor
 from polyreel.video.windows import Span
@@ -124,9 +125,9 @@ class SearchEncoder:
         Raises:
             VideoError: the video cannot be decoded.
         """
-        rows_by_clip = {
-            position: features.rows for position, features in clip_features(video, spans, self.extractor, self.sampling)
-        }
+        with open_video(video) as opened:
+            found = clip_features(opened, spans, self.extractor, self.sampling)
+            rows_by_clip = {position: features.rows for position, features in found}
         return self.model.encode_clips([rows_by_clip[position] for position in range(len(spans))])
 
 

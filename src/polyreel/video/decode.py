@@ -1,81 +1,42 @@
-"""Frames out of video files: the only file of this room that knows the decoder (PyAV, which brings its own FFmpeg).
+"""Frames out of video files, at chosen moments, each file read once.
 
-What a container says about itself is not trusted: durations are measured from the packets, frames are chosen by the
-time they are shown at and never by counting, and phone videos are turned upright. Time 0 is where a player starts the
-file. A video is read once, forwards, and only the frames asked for are converted, so an hour takes no more memory than
-a second.
+Several clips, and several extractors with frames of their own sizes, share one pass. A video takes no more memory than
+the frames of one batch, however long it is; frames are scaled while they are decoded.
 
-Shapes: N frames of height H and width W in RGB.
+    with open_video(path) as video:
+        for position, batch in read_frames(video, [FrameRequest(seconds=[0.5, 1.5], size=(224, 224))], batch_size=64):
+            ...
 """
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import chain, pairwise
-from math import inf
 from pathlib import Path
-from typing import TypeAlias
 
-import av
 import numpy as np
-import numpy.typing as npt
 
 from polyreel.errors import VideoError
+from polyreel.video.frames import Fit, FrameBatch, FrameRequest, Image, Picture, Probe, Size, Video
 
-VIDEO_SUFFIXES = frozenset(".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split())
-_ROUNDING_SECONDS = 1e-6  # frame times are multiples of a time base, asked times are decimals; they may differ by this
-_ASSUMED_FRAMES_PER_SECOND = 25  # what FFmpeg assumes of streams that carry no times
+__all__ = [
+    "Fit",
+    "FrameBatch",
+    "FrameRequest",
+    "Image",
+    "Picture",
+    "Probe",
+    "Size",
+    "Video",
+    "decode_clips",
+    "decode_frames",
+    "find_videos",
+    "open_video",
+    "probe",
+    "read_frames",
+]
 
-Image = npt.NDArray[np.uint8]
-Size: TypeAlias = tuple[int, int]
-"""Width and height in pixels."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Probe:
-    """What was measured of a video file.
-
-    Attributes:
-        path: the file.
-        duration_seconds: from the start to the end of the last frame, above 0.
-        width: of a frame as it is shown, in pixels.
-        height: of a frame as it is shown, in pixels.
-        codec: FFmpeg's name, such as "h264".
-    """
-
-    path: Path
-    duration_seconds: float
-    width: int
-    height: int
-    codec: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class FrameBatch:
-    """Frames of one clip in the order they are shown.
-
-    Attributes:
-        frames: RGB, uint8 `[N, H, W, 3]`, N at least 1.
-        pts_seconds: when each frame is shown, seconds from the video's start, `[N]`, never falling.
-    """
-
-    frames: npt.NDArray[np.uint8]
-    pts_seconds: npt.NDArray[np.float64]
-
-    def __post_init__(self) -> None:
-        """Check shapes and times.
-
-        Raises:
-            ValueError: naming what is wrong.
-        """
-        shape = self.frames.shape
-        if self.frames.dtype != np.uint8 or len(shape) != 4 or shape[0] == 0 or shape[3] != 3:
-            raise ValueError(f"frames are {self.frames.dtype} {list(shape)}; expected uint8 [N, H, W, 3], N at least 1")
-        if self.pts_seconds.shape != shape[:1]:
-            raise ValueError(f"{shape[0]} frames have times of shape {list(self.pts_seconds.shape)}; expected one each")
-        if not np.isfinite(self.pts_seconds).all() or (np.diff(self.pts_seconds) < 0).any():
-            raise ValueError("the frames' times are not finite or fall; expected seconds in the order of the frames")
+VIDEO_SUFFIXES = frozenset(
+    ".3gp .asf .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv".split()
+)
 
 
 def find_videos(folder: Path) -> list[Path]:
@@ -93,24 +54,96 @@ def find_videos(folder: Path) -> list[Path]:
     return shown
 
 
+def _open_with_pyav(path: Path, threads: int | None) -> Video:
+    from polyreel.video.pyav import PyavVideo
+
+    return PyavVideo(path, threads)
+
+
+BACKENDS: dict[str, Callable[[Path, int | None], Video]] = {"pyav": _open_with_pyav}
+"""Decoders by name: each opens a path with so many threads."""
+
+
+@contextmanager
+def open_video(path: Path, *, threads: int | None = None, backend: str = "pyav") -> Iterator[Video]:
+    """Open a video file, and close it when the block ends.
+
+    Args:
+        path: the file.
+        threads: how many threads may decode at a time; None means one a core of this machine.
+        backend: a name of `BACKENDS`.
+
+    Raises:
+        VideoError: the file is missing, is no video, or has no frame that can be decoded.
+        ValueError: there is no backend of this name.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"there is no decoder {backend!r}; expected one of {', '.join(sorted(BACKENDS))}")
+    video = BACKENDS[backend](path, threads)
+    try:
+        yield video
+    finally:
+        video.close()
+
+
 def probe(path: Path) -> Probe:
-    """Measure a video file, by reading all of it and decoding its first frame.
+    """Measure a video file.
 
     Raises:
         VideoError: the file is missing, is no video, or has no frame that can be decoded.
     """
-    with _open(path) as (container, stream):
-        end_seconds = _end_seconds(container, stream)
-    with _open(path) as (container, stream):
-        for at, frame in _timed_frames(container, stream):
-            height, width = _image(frame, None, av.video.reformatter.VideoReformatter()).shape[:2]
-            duration = max(end_seconds, at + _step_seconds(stream))
-            codec = stream.codec_context.name
-            return Probe(path=path, duration_seconds=duration, width=width, height=height, codec=codec)
-    raise _no_frames(path)
+    with open_video(path) as video:
+        return video.probe
 
 
-def decode_frames(path: Path, seconds: Sequence[float], *, size: Size | None = None) -> FrameBatch:
+def read_frames(
+    video: Video,
+    requests: Sequence[FrameRequest],
+    *,
+    batch_size: int | None = None,
+    only_references: bool = False,
+) -> Iterator[tuple[int, FrameBatch]]:
+    """Read the frames of several requests in one pass; their spans may overlap and come in any order.
+
+    Args:
+        video: what `open_video` gave.
+        requests: what is wanted.
+        batch_size: a request's frames come in pieces of so many, as soon as they are there, the last one shorter; None
+            gives each request whole.
+        only_references: pass over frames that no other frame is decoded from, which is faster; those before them are
+            taken instead. The times of a batch say which were taken.
+
+    Yields:
+        A request's position in `requests` and its next frames, in the order of its moments.
+
+    Raises:
+        VideoError: the video has no frame that can be decoded.
+        ValueError: `batch_size` is below 1.
+    """
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; expected 1 or more")
+    wanted = sorted((at, position) for position, request in enumerate(requests) for at in request.seconds)
+    missing = [len(request.seconds) for request in requests]
+    waiting: list[list[tuple[float, Image]]] = [[] for _ in requests]
+    images: dict[tuple[Size | None, Fit], Image] = {}
+    last: Picture | None = None
+    shown = video.shown_at([at for at, _ in wanted], only_references=only_references)
+    for (_, position), picture in zip(wanted, shown, strict=True):
+        if picture is not last:
+            images, last = {}, picture
+        form = (requests[position].size, requests[position].fit)
+        if form not in images:
+            images[form] = picture.image(*form)
+        waiting[position].append((picture.at_seconds, images[form]))
+        missing[position] -= 1
+        if missing[position] == 0 or len(waiting[position]) == batch_size:
+            yield position, _batch(waiting[position])
+            waiting[position] = []
+
+
+def decode_frames(
+    path: Path, seconds: Sequence[float], *, size: Size | None = None, fit: Fit = "squeeze"
+) -> FrameBatch:
     """Decode what is shown at the given moments, in one pass.
 
     A moment shows the last frame whose time is not after it, or the first frame where there is none.
@@ -118,17 +151,18 @@ def decode_frames(path: Path, seconds: Sequence[float], *, size: Size | None = N
     Args:
         path: the video.
         seconds: moments from the video's start, ascending; the same frame may be shown at several.
-        size: width and height to squeeze frames into; None keeps the video's own.
+        size: width and height of the frames; None keeps the video's own.
+        fit: how frames come into `size`.
 
     Raises:
         VideoError: the file is missing, is no video, or has no frame that can be decoded.
         ValueError: there are no moments, or they are not ascending.
     """
-    return next(batch for _, batch in decode_clips(path, [seconds], size=size))
+    return next(batch for _, batch in decode_clips(path, [seconds], size=size, fit=fit))
 
 
 def decode_clips(
-    path: Path, clips_seconds: Sequence[Sequence[float]], *, size: Size | None = None
+    path: Path, clips_seconds: Sequence[Sequence[float]], *, size: Size | None = None, fit: Fit = "squeeze"
 ) -> Iterator[tuple[int, FrameBatch]]:
     """Decode the frames of several clips of one video in one pass; clips may overlap and come in any order.
 
@@ -136,6 +170,7 @@ def decode_clips(
         path: the video.
         clips_seconds: each clip's moments, as `decode_frames` takes them.
         size: as in `decode_frames`.
+        fit: as in `decode_frames`.
 
     Yields:
         A clip's position in `clips_seconds` and its frames, as soon as the last of them is decoded.
@@ -144,109 +179,11 @@ def decode_clips(
         VideoError: as `decode_frames`.
         ValueError: as `decode_frames`.
     """
-    for seconds in clips_seconds:
-        if not seconds or any(later < earlier for earlier, later in pairwise(seconds)):
-            raise ValueError(f"frames are asked for at {list(seconds)} seconds; expected one or more, ascending")
-    wanted = sorted((at, clip) for clip, seconds in enumerate(clips_seconds) for at in seconds)
-    waiting: list[list[tuple[float, Image]]] = [[] for _ in clips_seconds]
-    shown = _shown_at(path, [at for at, _ in wanted], size)
-    for (_, clip), frame in zip(wanted, shown, strict=True):
-        waiting[clip].append(frame)
-        if len(waiting[clip]) == len(clips_seconds[clip]):
-            times, images = zip(*waiting[clip], strict=True)
-            waiting[clip] = []
-            yield clip, FrameBatch(frames=np.stack(images), pts_seconds=np.array(times, np.float64))
+    requests = [FrameRequest(seconds=seconds, size=size, fit=fit) for seconds in clips_seconds]
+    with open_video(path) as video:
+        yield from read_frames(video, requests)
 
 
-def _shown_at(path: Path, seconds: Sequence[float], size: Size | None) -> Iterator[tuple[float, Image]]:
-    """Yield, for each of the ascending moments, the time of the frame shown then and its picture."""
-    done, reformatter = 0, av.video.reformatter.VideoReformatter()  # one for all frames, it sets up its tables once
-    with _open(path) as (container, stream):
-        frames = _timed_frames(container, stream)
-        for (at, frame), (until, _) in pairwise(chain(frames, [(inf, None)])):
-            due = bisect_left(seconds, until - _ROUNDING_SECONDS, lo=done)
-            if due > done:
-                yield from [(at, _image(frame, size, reformatter))] * (due - done)
-                done = due
-            if done == len(seconds):
-                return
-    raise _no_frames(path)
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    """Open a file and its first video stream; whatever the decoder says becomes a VideoError that names the file."""
-    if not _is_unicode(str(path)):
-        raise VideoError(f"{str(path)!a} has a name that is not UTF-8, which no table can hold; rename the file")
-    if not path.is_file():
-        raise VideoError(f"{path} does not exist or is no file")
-    try:
-        with av.open(str(path.absolute())) as container:  # absolute, or a name like "a:b.mp4" is taken for a protocol
-            if not container.streams.video:
-                found = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-                raise VideoError(f"{path} has no picture, only {found}; expected a video")
-            yield container, container.streams.video[0]
-    except av.error.FFmpegError as error:
-        raise VideoError(
-            f"{path} cannot be decoded ({error.strerror}); expected a video; the file is cut short or something else"
-        ) from None
-
-
-def _is_unicode(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # bytes that are no text came from the file system as lone surrogates
-        return False
-    return True
-
-
-def _timed_frames(
-    container: av.container.InputContainer, stream: av.VideoStream
-) -> Iterator[tuple[float, av.VideoFrame]]:
-    """Yield every frame that can be decoded, with its time in seconds from where a player starts the file.
-
-    One frame is decoded after another: FFmpeg's frame threads would report a damaged packet's error with later packets,
-    and good frames would be lost with it.
-    """
-    origin, last = _origin_seconds(container), -_step_seconds(stream)
-    for packet in container.demux(stream):
-        try:
-            frames = packet.decode()
-        except av.error.InvalidDataError:
-            continue  # a damaged packet costs its own frames, not the video
-        for frame in frames:
-            at = last + _step_seconds(stream) if frame.time is None else frame.time - origin
-            last = max(last, at)
-            yield last, frame
-
-
-def _end_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float:
-    """Return when the last packet's frame ends; the header's duration may be missing or wrong."""
-    end, num_packets = 0.0, 0
-    for packet in container.demux(stream):
-        num_packets += packet.size > 0  # the last one is empty: it flushes the decoder
-        if packet.pts is not None:
-            step = float(packet.duration * packet.time_base) if packet.duration else _step_seconds(stream)
-            end = max(end, float(packet.pts * packet.time_base) + step - _origin_seconds(container))
-    return end or num_packets * _step_seconds(stream)
-
-
-def _origin_seconds(container: av.container.InputContainer) -> float:
-    return float((container.start_time or 0) / av.time_base)
-
-
-def _step_seconds(stream: av.VideoStream) -> float:
-    return 1.0 / float(stream.guessed_rate or _ASSUMED_FRAMES_PER_SECOND)
-
-
-def _image(frame: av.VideoFrame, size: Size | None, reformatter: av.video.reformatter.VideoReformatter) -> Image:
-    """Convert a decoded frame to RGB `[H, W, 3]`, upright, squeezed into `size` (width, height)."""
-    quarter_turns = round(frame.rotation / 90) % 4  # counterclockwise, as np.rot90 turns
-    lies_on_its_side = quarter_turns % 2 == 1
-    width, height = (frame.width, frame.height) if size is None else size[::-1] if lies_on_its_side else size
-    rgb = reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation="AREA")
-    return np.rot90(rgb.to_ndarray(), quarter_turns)
-
-
-def _no_frames(path: Path) -> VideoError:
-    return VideoError(f"{path} has no frame that can be decoded; the file is cut short or damaged")
+def _batch(frames: Sequence[tuple[float, Image]]) -> FrameBatch:
+    times, images = zip(*frames, strict=True)
+    return FrameBatch(frames=np.stack(images), pts_seconds=np.array(times, np.float64))

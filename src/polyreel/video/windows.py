@@ -1,28 +1,16 @@
-"""Where a video is cut into clips, and which moments of a clip are looked at.
+"""Where a video is cut into clips.
 
 A video without given clips is cut into windows of one length, so that a hit points to a moment and not to an hour.
+Where its shots change is found in `shots.py`; times that somebody has are read from a table.
 """
 
-from polyreel.data.feature_settings import Sampling
+from pathlib import Path
+
+from polyreel.data.importers.source_table import read_table
+from polyreel.errors import DataError
 
 Span = tuple[float, float]
 """First moment of a clip and first moment after it, in seconds from the video's start."""
-
-
-def frame_times(span: Span, sampling: Sampling) -> list[float]:
-    """Choose moments of a clip: the middles of N equal parts, `start + (i + 0.5) (end - start) / N`.
-
-    N is the clip's length times `frames_per_second`, rounded, within `min_frames` and `max_frames`.
-
-    Raises:
-        ValueError: the clip starts before 0, or does not end after it starts.
-    """
-    start, end = span
-    if not 0 <= start < end:
-        raise ValueError(f"a clip from {start} to {end} seconds; expected a start of 0 or more, and a later end")
-    num_frames = round((end - start) * sampling.frames_per_second)
-    num_frames = min(max(num_frames, sampling.min_frames), sampling.max_frames)
-    return [start + (i + 0.5) * (end - start) / num_frames for i in range(num_frames)]
 
 
 def fixed_windows(duration_seconds: float, *, length_seconds: float, stride_seconds: float | None = None) -> list[Span]:
@@ -55,3 +43,28 @@ def fixed_windows(duration_seconds: float, *, length_seconds: float, stride_seco
         windows.append((start, max(start + length_seconds, following)))  # rounding must not leave a gap
         start = following
     return [*windows, (start, duration_seconds)]
+
+
+def given_windows(table: Path) -> dict[str, list[Span]]:
+    """Read the clips of videos from a table with the columns `video`, `start` and `end`, in seconds.
+
+    Args:
+        table: CSV, TSV, JSON lines or Parquet.
+
+    Returns:
+        The spans of each video, in the table's order.
+
+    Raises:
+        DataError: the table cannot be read, lacks a column, or has a row that is no span; the message names the line.
+    """
+    rows = read_table(table.parent, table.name)
+    spans: dict[str, list[Span]] = {}
+    columns = (rows.texts("video"), rows.numbers("start"), rows.numbers("end"))
+    for row, (video, start, end) in enumerate(zip(*(column.to_pylist() for column in columns), strict=True)):
+        if not video or start is None or end is None or not 0 <= start < end:
+            raise DataError(
+                f"{rows.place(row)} says video {video!r} from {start} to {end}; expected a name, a start of 0 or more "
+                "seconds, and a later end"
+            )
+        spans.setdefault(video, []).append((start, end))
+    return spans

@@ -1,16 +1,22 @@
 """What turns frames into features, by name.
 
 A new one is a class in a file beside this one and a line in `open_extractor`. Anyone's class fits that has what
-`Extractor` lists; nothing needs to be inherited.
+`Extractor` lists; nothing needs to be inherited. A network, whose rows know nothing of one another, offers what
+`Network` lists too: then rows of several clips and files share its batches, which are always full.
+
+Shapes: B rows of a batch, F frames that a row is made of, T rows of a clip, H height, W width, D width of a row.
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from polyreel.video.decode import FrameBatch, Size
+from polyreel.errors import saying_which_extra
+from polyreel.video.decode import Fit, FrameBatch, Size
+
+KINDS = "'pixels', 'onnx:PATH/model.onnx', 'clip:MODEL', 'clip-bf16:MODEL' or 's3d:PATH/s3d_howto100m.pth'"
 
 
 class Extractor(Protocol):
@@ -37,26 +43,59 @@ class Extractor(Protocol):
         """Width and height of the frames it wants."""
 
     def __call__(self, batch: FrameBatch) -> npt.NDArray[np.float32]:
-        """Return one row a frame, `[T, D]`; `batch` holds the frames of one clip in their order."""
+        """Return features `[T, D]`; `batch` holds the frames of one clip in their order, F consecutive ones a row."""
+
+
+@runtime_checkable
+class Network(Extractor, Protocol):
+    """An extractor whose rows know nothing of one another, so that those of several files can share a batch."""
+
+    @property
+    def fit(self) -> Fit:
+        """How frames come into `frame_size`."""
+
+    @property
+    def frame_offsets(self) -> tuple[float, ...]:
+        """When the F frames of a row are shown, seconds around the row's moment, ascending; (0.0,) is one frame."""
+
+    @property
+    def batch_size(self) -> int:
+        """How many rows B it makes at a time; numbers depend on it in their last digits, so it is always the same."""
+
+    def run(self, frames_BFHW3: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Return rows `[B, D]` of exactly `batch_size` rows' frames; may be called by several threads at a time."""
 
 
 def open_extractor(name: str) -> Extractor:
     """Open an extractor by name.
 
     Args:
-        name: "pixels" (no weights, runs anywhere), or "onnx:PATH/model.onnx" (an image network in an ONNX file).
+        name: "pixels" (no weights, runs anywhere); "onnx:PATH/model.onnx" (an image network in an ONNX file);
+            "clip:MODEL" (the image tower of CLIP, SigLIP, MetaCLIP 2 or another model of their kind, a hub name or a
+            folder), "clip-bf16:MODEL" (the same in half the bytes); "s3d:PATH" (MIL-NCE's S3D, weights of 2020).
 
     Raises:
         ValueError: there is none of this name.
-        DataError: the file it names is missing or cannot be used.
+        DataError: what it names is missing or cannot be used.
+        MissingExtraError: it needs torch, and torch is not installed.
     """
+    kind, _, where = name.partition(":")
     if name == "pixels":
         from polyreel.video.extractors.pixels import PixelExtractor
 
         return PixelExtractor()
-    kind, _, path = name.partition(":")
-    if kind == "onnx" and path:
+    if kind == "onnx" and where:
         from polyreel.video.extractors.onnx import OnnxExtractor
 
-        return OnnxExtractor(Path(path))
-    raise ValueError(f"there is no extractor {name!r}; expected 'pixels' or 'onnx:PATH/model.onnx'")
+        return OnnxExtractor(Path(where))
+    if kind in ("clip", "clip-bf16") and where:
+        with saying_which_extra("the extractor 'clip'"):
+            from polyreel.video.extractors.clip import ClipExtractor
+
+        return ClipExtractor(where, precision="bfloat16" if kind == "clip-bf16" else "float32")
+    if kind == "s3d" and where:
+        with saying_which_extra("the extractor 's3d'"):
+            from polyreel.video.extractors.s3d import S3dExtractor
+
+        return S3dExtractor(Path(where))
+    raise ValueError(f"there is no extractor {name!r}; expected {KINDS}")

@@ -19,7 +19,8 @@ from pydantic import Field
 from polyreel.errors import DataError
 from polyreel.settings import Settings, parse
 from polyreel.storage import fingerprint, read_json
-from polyreel.video.decode import FrameBatch, Size
+from polyreel.video.decode import Fit, FrameBatch, Size
+from polyreel.video.extractors.batches import run_in_batches
 
 BATCH_SIZE = 16
 _PREFERRED_OUTPUT = "features"
@@ -51,6 +52,9 @@ class OnnxSettings(Settings):
     size: tuple[Side, Side] | None = Field(
         default=None, description="width and height in pixels; found from the input's shape unless said"
     )
+    fit: Fit = Field(
+        default="squeeze", description='"crop" cuts the middle out of a frame of another shape instead of squeezing it'
+    )
     mean: Triple = Field(
         default=(127.5, 127.5, 127.5), description="subtracted from red, green and blue, each 0 to 255"
     )
@@ -71,7 +75,11 @@ class OnnxExtractor:
         fingerprint: digest of the file's bytes and of the settings.
         dim: width D of a row.
         frame_size: width and height of the frames it wants.
+        fit: how frames come into that size.
+        batch_size: the model's own, where it takes no other; else 16.
     """
+
+    frame_offsets = (0.0,)
 
     def __init__(self, path: Path, settings: OnnxSettings | None = None) -> None:
         """Open a model.
@@ -90,22 +98,31 @@ class OnnxExtractor:
         self.source = f"onnx:{path.absolute()}"  # a link keeps its name and what lies beside it
         self._session = _open_session(path)
         self.settings = _complete(settings or _read_settings(path), self._session, path)
-        self.fingerprint = fingerprint(path.read_bytes(), self.settings.model_dump(mode="json"))
+        unsaid = {"fit"} if self.settings.fit == "squeeze" else set()  # as digests were before there was a choice
+        self.fingerprint = fingerprint(path.read_bytes(), self.settings.model_dump(mode="json", exclude=unsaid))
         assert self.settings.size is not None
         self.frame_size: Size = self.settings.size
-        self.dim = self._run(np.zeros((1, *self.frame_size[::-1], 3), np.uint8)).shape[1]
+        self.fit: Fit = self.settings.fit
+        self.batch_size = _batch_size(self._session, self.settings)
+        self.dim = self._run(np.zeros((self.batch_size, *self.frame_size[::-1], 3), np.uint8)).shape[1]
 
     def __call__(self, batch: FrameBatch) -> npt.NDArray[np.float32]:
         """Return features `[T, D]` of frames of the wanted size."""
-        parts = range(0, len(batch.frames), BATCH_SIZE)
-        return np.concatenate([self._run(batch.frames[first : first + BATCH_SIZE]) for first in parts])
+        return run_in_batches(self, batch.frames)
+
+    def run(self, frames_BFHW3: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Return features `[B, D]` of B frames."""
+        return self._run(frames_BFHW3[:, 0])
 
     def _run(self, frames_THW3: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         settings = self.settings
-        pixels = (frames_THW3 - np.array(settings.mean, np.float32)) / np.array(settings.scale, np.float32)
-        ordered = pixels.transpose(0, 3, 1, 2) if settings.layout == "NCHW" else pixels
+        ordered = frames_THW3.transpose(0, 3, 1, 2) if settings.layout == "NCHW" else frames_THW3
+        pixels = np.ascontiguousarray(ordered, np.float32)
+        axes = (3, 1, 1) if settings.layout == "NCHW" else (3,)
+        pixels -= np.array(settings.mean, np.float32).reshape(axes)
+        pixels /= np.array(settings.scale, np.float32).reshape(axes)
         try:
-            rows = self._session.run([settings.output], {settings.input: np.ascontiguousarray(ordered, np.float32)})[0]
+            rows = self._session.run([settings.output], {settings.input: pixels})[0]
         except onnxruntime_errors.InvalidArgument as error:
             _, height, width, _ = frames_THW3.shape
             raise DataError(
@@ -117,6 +134,11 @@ class OnnxExtractor:
                 "expected one row a frame; name another output in the JSON file beside it"
             )
         return np.asarray(rows, np.float32)
+
+
+def _batch_size(session: onnxruntime.InferenceSession, settings: OnnxSettings) -> int:
+    shape = next(node.shape for node in session.get_inputs() if node.name == settings.input)
+    return shape[0] if isinstance(shape[0], int) and shape[0] > 0 else BATCH_SIZE
 
 
 def _open_session(path: Path) -> onnxruntime.InferenceSession:
