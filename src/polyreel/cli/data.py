@@ -1,4 +1,4 @@
-"""Verbs that bring data in: world, import tables, describe, extract."""
+"""Verbs that bring data in: world, import tables, describe, extract, subtitles."""
 
 from pathlib import Path
 from typing import Annotated
@@ -111,3 +111,28 @@ def extract(
     with shown(quiet) as progress:
         store = extract_features(source, open_extractor(extractor), output, progress=progress)
     print(f"{store.folder}: features of {len(store)} clips, width {store.dim}")
+
+
+def subtitles(
+    videos: Annotated[
+        Path, Argument(metavar="VIDEOS", help="A dataset, or any folder with videos in it.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None, Option("--output", "-o", metavar="FILE", help="Parquet file; by default inside the dataset.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Collect the subtitles beside and inside videos in one table, to be searched and not trained on.
+
+    Example: polyreel subtitles films -o films/speech.parquet
+    """
+    from polyreel import Dataset
+    from polyreel.video.subtitles import collect_speech
+
+    source = Dataset.open(videos) if (videos / "dataset.json").is_file() else videos
+    with shown(quiet) as progress:
+        found = collect_speech(source, output, progress=progress)
+    for reason in found.skipped:
+        print(reason)
+    num_videos = len({row.video for row in found.speech})
+    print(f"{len(found.speech)} lines in {num_videos} videos; {len(found.skipped)} sources were passed over")
