@@ -149,8 +149,8 @@ def measure(deadline: float) -> Measured:
 def table(measured: Measured) -> str:
     """Write ratios to the bare loop."""
     lines = [
-        "Processor time of PyAV's bare loop over the same file divided by that of each way, and in brackets the same of the",
-        "time that passed; the last columns are key frames against a bare key-frame loop, and against the bare loop.",
+        "Processor time of PyAV's bare loop over the same file divided by that of each way, and in brackets the same",
+        "of the time that passed; the last columns are key frames against a bare key-frame loop, and the bare loop.",
         "",
         "| file | Mbit/s | `ffmpeg -f null` | OpenCV | a seek a frame | every second | references only "
         "| key / bare key | key / bare |",
