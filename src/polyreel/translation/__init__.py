@@ -1,0 +1,1 @@
+"""Parallel captions by machine translation, and how far they can be trusted."""
