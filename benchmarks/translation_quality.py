@@ -40,7 +40,7 @@ MEANT_FOR: dict[Check, tuple[str, ...]] = {
     "language": ("wrong language", "copied"),
     "length": ("truncated",),
     "repetition": ("looped",),
-    "copy": ("copied",),
+    "copied": ("copied",),
     "untranslated": ("half translated",),
     "numbers": ("number changed",),
     "likeness": ("shuffled",),

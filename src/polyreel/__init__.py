@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from polyreel.training.recipes import Recipe
     from polyreel.training.reproduce import reproduce
     from polyreel.training.teachers import TeacherBank
+    from polyreel.translation.opening import open_translator
+    from polyreel.translation.translate import TranslationRun, translate
+    from polyreel.translation.translator import TranslationSettings, Translator
     from polyreel.video.extract import extract
     from polyreel.video.extractors import Extractor, open_extractor
     from polyreel.world import make_world
@@ -57,6 +60,9 @@ __all__ = [
     "Retriever",
     "SearchEncoder",
     "TeacherBank",
+    "TranslationRun",
+    "TranslationSettings",
+    "Translator",
     "compare",
     "describe",
     "evaluate",
@@ -71,9 +77,11 @@ __all__ = [
     "load_recipe",
     "make_world",
     "open_extractor",
+    "open_translator",
     "reproduce",
     "run_experiment",
     "train",
+    "translate",
     "update_library",
 ]
 
@@ -102,6 +110,9 @@ _HOMES = {
     "training.recipes": ("Recipe",),
     "training.reproduce": ("reproduce",),
     "training.teachers": ("TeacherBank",),
+    "translation.opening": ("open_translator",),
+    "translation.translate": ("TranslationRun", "translate"),
+    "translation.translator": ("TranslationSettings", "Translator"),
     "video.extract": ("extract",),
     "video.extractors": ("Extractor", "open_extractor"),
     "world": ("make_world",),

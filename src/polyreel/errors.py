@@ -16,7 +16,10 @@ Every message says what was found, what is allowed, where, and what to do. The c
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-_EXTRA_OF = {"torch": "train", "transformers": "train", "sentence_transformers": "train"}
+_EXTRA_OF = {
+    "torch": "train", "transformers": "train", "sentence_transformers": "train", "sentencepiece": "mt",
+    "ctranslate2": "mt", "sacremoses": "mt", "openai": "endpoint", "datasets": "hub", "ray": "ray",
+}  # fmt: skip
 
 
 class PolyreelError(Exception):

@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Exit, Option, Typer
 
 from polyreel import __version__
-from polyreel.cli import data, evaluation, official, published, search, training
+from polyreel.cli import data, evaluation, official, published, search, training, translation
 
 app = Typer(
     name="polyreel",
@@ -45,6 +45,8 @@ importers.command("checkpoint")(official.import_checkpoint)
 app.command("fetch")(published.fetch)
 app.command("describe")(data.describe)
 app.command("extract")(data.extract)
+app.command("translate")(translation.translate)
+app.command("convert")(translation.convert)
 app.command("train")(training.train)
 app.command("bank")(training.bank)
 app.command("evaluate")(evaluation.evaluate)

@@ -6,6 +6,8 @@ A writer appends: it collects clips, writes a full shard, then a new manifest. A
 old manifest, and the next writer overwrites the shard nobody names. There is one writer at a time.
 """
 
+import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property
@@ -224,6 +226,24 @@ class FeatureWriter:
         with write_aside(self.folder / _TABLE) as aside:
             pq.write_table(self._manifest, aside)
         self._pending, self._pending_bytes = [], 0
+
+
+def link_store(store: Path, place: Path) -> None:
+    """Give a store a second place that costs no room: hard links where the file system has them, else copies.
+
+    Files of a store are replaced, never changed, so what is added in one place does not show in the other. What is in
+    the place already stays.
+    """
+    if not place.exists():
+        with write_aside(place) as aside:
+            shutil.copytree(store, aside, copy_function=_link_or_copy)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def check_features(name: str, rows: npt.NDArray[np.floating], dim: int) -> None:

@@ -46,7 +46,7 @@ TRANSLATION_SCHEMA = pa.schema(
         pa.field("weight", pa.float32(), nullable=False),
     ]
 )
-_KEY = ("caption_id", "lang", "translation_id")
+KEY = ("caption_id", "lang", "translation_id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ def write_translations(folder: Path | str, rows: Sequence[Translation] | pa.Tabl
     if len(repeated):
         row = table.slice(int(repeated[0]), 1).to_pylist()[0]
         raise DataError(
-            f"translation row {repeated[0]} repeats {', '.join(f'{name} {row[name]!r}' for name in _KEY)}; "
+            f"translation row {repeated[0]} repeats {', '.join(f'{name} {row[name]!r}' for name in KEY)}; "
             "a text of one model and settings is kept once"
         )
     with write_aside(Path(folder) / FOLDER, is_expendable=True) as aside:
@@ -129,7 +129,7 @@ def write_translations(folder: Path | str, rows: Sequence[Translation] | pa.Tabl
 
 def repeated_keys(translations: pa.Table) -> npt.NDArray[np.int64]:
     """Return the rows whose key an earlier row has."""
-    keys = np.stack([codes(translations[name]) for name in _KEY], axis=1)
+    keys = np.stack([codes(translations[name]) for name in KEY], axis=1)
     _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     return np.flatnonzero(first[inverse.ravel()] != np.arange(len(keys)))
 

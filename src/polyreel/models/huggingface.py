@@ -9,8 +9,7 @@ Shapes: `B` batch, `T` tokens, `D` dims.
 """
 
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,13 +26,13 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES
-from transformers.utils import logging
 from transformers.utils.hub import cached_file
 
 from polyreel.errors import RecipeError
 from polyreel.models.layers import masked_mean
 from polyreel.models.settings import TextSettings
 from polyreel.models.tokens import Tokens
+from polyreel.progress import quietly
 
 if TYPE_CHECKING:
     from polyreel.models.sentence import SentenceHead
@@ -189,18 +188,6 @@ def drop_pooler(model: PreTrainedModel) -> None:
     """Take away an encoder's pooler, so that no weights are kept and trained that nothing reads."""
     if hasattr(model, _POOLER):
         model.register_module(_POOLER, None)
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Keep transformers from drawing progress bars while it loads."""
-    was_enabled = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            logging.enable_progress_bar()
 
 
 def _auto_class(config: PretrainedConfig) -> type[AutoModel] | type[AutoModelForTextEncoding]:

@@ -19,10 +19,11 @@ from sentence_transformers.sentence_transformer import modules
 from torch import Tensor, nn
 
 from polyreel.errors import RecipeError
-from polyreel.models.huggingface import HuggingFaceBackbone, as_published, drop_pooler, quietly
+from polyreel.models.huggingface import HuggingFaceBackbone, as_published, drop_pooler
 from polyreel.models.pieces import PieceTable
 from polyreel.models.settings import TextSettings
 from polyreel.models.subword import SubwordBackbone
+from polyreel.progress import quietly
 
 _HEAD_MODULES = (modules.Dense, modules.Dropout, modules.LayerNorm, modules.Normalize, modules.Pooling)
 # Prompts that a model's card asks for and none of its files names, by the last part of its name.

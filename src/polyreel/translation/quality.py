@@ -21,8 +21,7 @@ from polyreel.translation.words import copied_share, lowered, repeats, untransla
 
 Floats = npt.NDArray[np.float64]
 BackTranslate = Callable[[Sequence[str], str], Sequence[str]]
-_MAD_TO_DEVIATION = 1.4826  # a normal distribution's standard deviation in median absolute deviations
-_LEAST_DEVIATION = 0.05  # of a log ratio, so that a set of equal lengths does not suspect one letter more
+_HALF_TO_DEVIATION = 1 / 1.349  # a normal distribution's standard deviation, of the width of its central half
 PIVOT = "en"
 
 
@@ -141,23 +140,35 @@ def _language(pairs: _Pairs) -> _Measured:
 
 
 def _length(pairs: _Pairs) -> _Measured:
-    """Deviations of log(characters / English characters) from the language's median, in robust units.
+    """Deviations of log(characters / English characters) from what is usual in the language.
 
-    |x - median| / (1.4826 MAD), which fewer than half of the captions being wrong cannot carry away.
+    Usual is the middle of the shortest interval that holds half of the captions (the shorth, Rousseeuw 1984), and its
+    width gives the deviation. Unlike the median it is not drawn aside when many captions are cut short; as the width
+    still grows then, it is held between two settings.
     """
-    ratio_N = np.array([(1 + len(text)) / (1 + len(source)) for source, text in zip(pairs.english, pairs.texts)])
-    values_N = np.full(len(ratio_N), np.nan)
+    ratio_N = [(1 + len(text)) / (1 + len(source)) for source, text in zip(pairs.english, pairs.texts, strict=True)]
+    log_N = np.log(np.array(ratio_N, np.float64))
+    values_N = np.full(len(log_N), np.nan)
     words: dict[int, str] = {}
     for rows in pairs.by_lang.values():
         if len(rows) < pairs.settings.least_pairs:
             continue
-        logs = np.log(ratio_N[rows])
-        middle = np.median(logs)
-        deviation = max(_MAD_TO_DEVIATION * float(np.median(np.abs(logs - middle))), _LEAST_DEVIATION)
-        values_N[rows] = np.abs(logs - middle) / deviation
-        for row, log in zip(rows.tolist(), logs, strict=True):
-            words[row] = f"{'longer' if log > middle else 'shorter'} than usual: {np.exp(log - middle):.2f} times"
+        middle, width = _shortest_half(log_N[rows])
+        deviation = float(np.clip(width * _HALF_TO_DEVIATION, *pairs.settings.length_deviation))
+        values_N[rows] = np.abs(log_N[rows] - middle) / deviation
+        for row in rows.tolist():
+            times = np.exp(log_N[row] - middle)
+            words[row] = f"{'longer' if times > 1 else 'shorter'} than usual: {times:.2f} times"
     return _Measured(values_N=values_N, words=words)
+
+
+def _shortest_half(values_N: Floats) -> tuple[float, float]:
+    """Return middle and width of the shortest interval that holds half of the values."""
+    ordered_N = np.sort(values_N)
+    count = (len(ordered_N) + 1) // 2
+    widths = ordered_N[count - 1 :] - ordered_N[: len(ordered_N) - count + 1]
+    first = int(widths.argmin())
+    return float(ordered_N[first] + widths[first] / 2), float(widths[first])
 
 
 def _repetition(pairs: _Pairs) -> _Measured:
@@ -169,7 +180,7 @@ def _repetition(pairs: _Pairs) -> _Measured:
     return pairs.one_by_one(judge)
 
 
-def _copy(pairs: _Pairs) -> _Measured:
+def _copied(pairs: _Pairs) -> _Measured:
     def judge(position: int) -> tuple[float, str]:
         share = copied_share(lowered(pairs.english_words[position]), pairs.words[position])
         return share, f"{share:.0%} of its words are the English ones"
@@ -238,7 +249,7 @@ _MEASURES: Mapping[Check, Callable[[_Pairs], _Measured]] = {
     "language": _language,
     "length": _length,
     "repetition": _repetition,
-    "copy": _copy,
+    "copied": _copied,
     "untranslated": _untranslated,
     "numbers": _numbers,
     "negation": _negation,

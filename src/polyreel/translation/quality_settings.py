@@ -16,7 +16,7 @@ from polyreel.errors import DataError
 from polyreel.settings import Settings, parse, read_toml
 
 Check = Literal[
-    "language", "length", "repetition", "copy", "untranslated", "numbers", "negation", "likeness", "round_trip"
+    "language", "length", "repetition", "copied", "untranslated", "numbers", "negation", "likeness", "round_trip"
 ]
 CHECKS: tuple[Check, ...] = get_args(Check)
 
@@ -34,9 +34,9 @@ class QualitySettings(Settings):
     """Where each check's mark is 0 and where it is 1, and what is asked at all."""
 
     language: Ramp = Field(default=(0.1, 0.75), description="probability of the stated language among those configured")
-    length: Ramp = Field(default=(3.75, 1.75), description="robust deviations from the language's usual length ratio")
+    length: Ramp = Field(default=(3.0, 1.75), description="deviations from the language's usual length ratio")
     repetition: Ramp = Field(default=(4.0, 2.0), description="times a phrase stands in a row, if not so in English")
-    copy_: Ramp = Field(default=(0.8, 0.4), alias="copy", description="share of the words that are the English ones")
+    copied: Ramp = Field(default=(0.8, 0.4), description="share of the words that are the English ones")
     untranslated: Ramp = Field(default=(4.0, 2.0), description="words in a row as they stand in English, less names")
     numbers: Ramp = Field(default=(0.0, 1.0), description="1: kept; 0.5: one is lost or added; 0: one became another")
     negation: Ramp = Field(default=(0.0, 1.0), description="1: kept; 0.5: added; 0: dropped")
@@ -52,6 +52,9 @@ class QualitySettings(Settings):
     least_pairs: int = Field(
         default=50, ge=2, description="captions of a language below which length and likeness are not judged"
     )
+    length_deviation: tuple[float, float] = Field(
+        default=(0.05, 0.2), description="least and most deviation of log length ratios that a language is granted"
+    )
     least_separation: float = Field(
         default=0.1, ge=0, description="cosine by which an encoder must tell a language's pairs from strangers"
     )
@@ -61,7 +64,7 @@ class QualitySettings(Settings):
 
     def ramp(self, check: Check) -> tuple[float, float]:
         """Return where a check's mark is 0 and where it is 1."""
-        ramp: tuple[float, float] = getattr(self, "copy_" if check == "copy" else check)
+        ramp: tuple[float, float] = getattr(self, check)
         return ramp
 
     def mark(self, check: Check, measured_N: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
