@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Parallel captions by machine translation, and how far they can be trusted."""
-=======
 """Parallel captions by machine translation: what translates, and how a whole dataset is brought through it.
 
 Each module of a backend loads its library only when it is opened, so that a missing extra troubles only its users.
 """
->>>>>>> i7a
