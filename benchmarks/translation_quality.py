@@ -15,7 +15,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,39 +79,55 @@ def change_number(text: str, lang: str, draw: np.random.Generator) -> str:
     return text[: found.start()] + other + text[found.end() :]
 
 
+def kinds_of(texts: Sequence[str], lang: str, draw: np.random.Generator) -> dict[int, str]:
+    """Choose the captions to spoil and how, the kinds as evenly as they come; numbers only where there are any."""
+    rows = draw.permutation(len(texts))[: round(SHARE * len(texts))]
+    kind_of = dict(zip(rows.tolist(), np.resize(KINDS, len(rows)).tolist(), strict=True))
+    with_number = [row for row, text in enumerate(texts) if change_number(text, lang, draw)]
+    spare = [row for row in draw.permutation(with_number).tolist() if row not in kind_of]
+    for row in [row for row, kind in kind_of.items() if kind == "number changed" and row not in with_number]:
+        del kind_of[row]
+        kind_of[spare.pop()] = "number changed"
+    return kind_of
+
+
+def spoil_one(
+    kind: str, text: str, lang: str, english: str, stranger: str, other: str, draw: np.random.Generator
+) -> str:
+    """Spoil one caption in one way; `stranger` translates another sentence, `other` the same into another language."""
+    words, source = text.split(), english.split()
+    match kind:
+        case "shuffled":
+            return stranger
+        case "truncated":
+            return " ".join(words[: max(1, round(draw.uniform(0.4, 0.8) * len(words)))])
+        case "copied":
+            return english
+        case "wrong language":
+            return other
+        case "number changed":
+            return change_number(text, lang, draw)
+        case "half translated":
+            return " ".join([*words[: len(words) // 2], *source[len(source) // 2 :]])
+        case "looped":
+            return " ".join([*words, *words[-2:], *words[-2:], *words[-2:]])
+    return text
+
+
 def spoil(part: str, seed: int) -> Spoilt:
-    """Spoil three in ten captions of every language, the seven kinds as evenly as they come."""
+    """Spoil three in ten captions of every language."""
     draw = np.random.default_rng(seed)
     whole = {lang: lines(part, lang) for lang in ("en", *LANGS)}
     english, texts, langs, kinds = [], [], [], []
     for lang in LANGS:
-        rows = draw.permutation(len(whole["en"]))[: round(SHARE * len(whole["en"]))]
-        kind_of = dict(zip(rows.tolist(), np.resize(KINDS, len(rows)).tolist(), strict=True))
-        with_number = [row for row in range(len(whole["en"])) if change_number(whole[lang][row], lang, draw)]
-        spare = [row for row in draw.permutation(with_number).tolist() if row not in kind_of]
-        for row in [row for row, kind in kind_of.items() if kind == "number changed"]:
-            if row not in with_number:  # swap it for a caption that has a number to change
-                del kind_of[row]
-                kind_of[spare.pop()] = "number changed"
+        kind_of = kinds_of(whole[lang], lang, draw)
         shuffled = [row for row, kind in kind_of.items() if kind == "shuffled"]
         stranger = dict(zip(shuffled, np.roll(shuffled, 1).tolist(), strict=True))
-        other = LANGS[(LANGS.index(lang) + 1) % len(LANGS)]
+        other = whole[LANGS[(LANGS.index(lang) + 1) % len(LANGS)]]
         for row, (source, text) in enumerate(zip(whole["en"], whole[lang], strict=True)):
-            words = text.split()
-            spoilers: dict[str, Callable[[], str]] = {
-                "shuffled": lambda row=row: whole[lang][stranger[row]],
-                "truncated": lambda words=words: " ".join(words[: max(1, round(draw.uniform(0.4, 0.8) * len(words)))]),
-                "copied": lambda source=source: source,
-                "wrong language": lambda row=row: whole[other][row],
-                "number changed": lambda text=text: change_number(text, lang, draw),
-                "half translated": lambda words=words, source=source: " ".join(
-                    [*words[: len(words) // 2], *source.split()[len(source.split()) // 2 :]]
-                ),
-                "looped": lambda words=words: " ".join([*words, *words[-2:], *words[-2:], *words[-2:]]),
-            }
-            kind = kind_of.get(row, "")
+            kind, moved = kind_of.get(row, ""), whole[lang][stranger.get(row, row)]
             english.append(source)
-            texts.append(spoilers[kind]() if kind else text)
+            texts.append(spoil_one(kind, text, lang, source, moved, other[row], draw))
             langs.append(lang)
             kinds.append(kind)
     return Spoilt(english=english, texts=texts, langs=langs, kinds=np.array(kinds))

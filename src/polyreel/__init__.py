@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from polyreel.training.recipes import Recipe
     from polyreel.training.reproduce import reproduce
     from polyreel.training.teachers import TeacherBank
+    from polyreel.translation.judging import judge
     from polyreel.translation.opening import open_translator
     from polyreel.translation.translate import TranslationRun, translate
     from polyreel.translation.translator import TranslationSettings, Translator
@@ -74,6 +75,7 @@ __all__ = [
     "import_tables",
     "import_vatex",
     "import_youcook2",
+    "judge",
     "load_recipe",
     "make_world",
     "open_extractor",
@@ -110,6 +112,7 @@ _HOMES = {
     "training.recipes": ("Recipe",),
     "training.reproduce": ("reproduce",),
     "training.teachers": ("TeacherBank",),
+    "translation.judging": ("judge",),
     "translation.opening": ("open_translator",),
     "translation.translate": ("TranslationRun", "translate"),
     "translation.translator": ("TranslationSettings", "Translator"),

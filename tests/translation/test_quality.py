@@ -63,7 +63,7 @@ def test_the_score_is_the_product_of_the_marks(pairs):
 
 def test_reasons_come_the_worst_first(pairs):
     english, texts = pairs
-    reasons = judge(english, ["kein roter roter roter roter roter Hund", *texts[1:]]).reasons[0]
+    reasons = judge(english, ["kein roter roter roter roter roter Hund", *texts[1:]], without=("length",)).reasons[0]
     assert reasons[0] == "says 'roter' 5 times in a row"
     assert "negation is added" in reasons
 
@@ -135,7 +135,7 @@ def test_an_encoder_that_cannot_tell_pairs_from_strangers_is_not_asked():
 
 
 def test_an_encoder_that_is_not_there_is_one_line(tmp_path):
-    with pytest.raises(DataError, match="the sentence encoder '.*nothing' cannot be opened"):
+    with pytest.raises(DataError, match=r"the sentence encoder '.*nothing' cannot be opened"):
         open_sentence_encoder(str(tmp_path / "nothing"))
 
 
@@ -145,9 +145,9 @@ def test_a_real_encoder_finds_the_stranger(shared, pairs):
     vectors = embed(["a dog", "ein Hund", "a dog"])
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-3)
     assert (vectors[0] == vectors[2]).all()
-    texts = ["ein Flugzeug landet", *texts[1:]]
+    texts = ["das Flugzeug ist gelandet", *texts[1:]]
     quality = assess(english, texts, ["de"] * len(texts), QualitySettings(least_pairs=20), embed=embed)
-    assert quality.reasons[0][0].startswith("means something else: likeness")
+    assert any(reason.startswith("means something else: likeness") for reason in quality.reasons[0])
 
 
 def test_languages_are_told_apart_among_the_candidates():
@@ -163,7 +163,9 @@ def test_settings_are_read_from_toml(tmp_path):
     file.write_text('copied = [0.9, 0.5]\nwithout = ["length"]\n')
     settings = QualitySettings.read(file)
     assert settings.ramp("copied") == (0.9, 0.5)
-    np.testing.assert_allclose(settings.mark("copied", np.array([1.0, 0.9, 0.7, 0.5, 0.1, np.nan])), [0, 0, 0.5, 1, 1, np.nan])
+    np.testing.assert_allclose(
+        settings.mark("copied", np.array([1.0, 0.9, 0.7, 0.5, 0.1, np.nan])), [0, 0, 0.5, 1, 1, np.nan]
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Exit, Option, Typer
 
 from polyreel import __version__
-from polyreel.cli import data, evaluation, official, published, search, training, translation
+from polyreel.cli import data, evaluation, official, published, quality, search, training, translation
 
 app = Typer(
     name="polyreel",
@@ -46,6 +46,7 @@ app.command("fetch")(published.fetch)
 app.command("describe")(data.describe)
 app.command("extract")(data.extract)
 app.command("translate")(translation.translate)
+app.command("judge")(quality.judge)
 app.command("convert")(translation.convert)
 app.command("train")(training.train)
 app.command("bank")(training.bank)

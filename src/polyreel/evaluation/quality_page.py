@@ -47,8 +47,8 @@ def write_quality_page(path: Path | str, summary: QualitySummary, settings: Qual
 
 def _scores(summary: QualitySummary) -> str:
     explained = (
-        "How many texts have which score, from 0 (left) to 1 (right); heights are shares on a square-root scale, so that "
-        f"few are seen beside many. Orange: below {summary.drop_below:g}, where `drop` drops."
+        "How many texts have which score, from 0 (left) to 1 (right). Heights are square roots of shares, so that few "
+        f"are seen beside many. Orange: below {summary.drop_below:g}, what would be dropped."
     )
     groups = [_histogram(one, summary.drop_below) for one in summary.languages]
     ticks = [tag("span", f"{tick / 5:g}", style=f"left:{20 * tick}%") for tick in range(6)]
@@ -79,7 +79,11 @@ def _histogram(one: LangQuality, drop_below: float) -> str:
     drawing = tag("svg", *bars, base, role="img", aria_label=spoken, height=_HEIGHT_PX, width="100%")
     values = [
         tag("div", tag("b", f"{one.mean_score:.3f}"), tag("span", "mean", class_="soft range")),
-        tag("div", tag("b", f"{one.dropped / one.captions:.1%}"), tag("span", f"below {drop_below:g}", class_="soft range")),
+        tag(
+            "div",
+            tag("b", f"{one.dropped / one.captions:.1%}"),
+            tag("span", f"below {drop_below:g}", class_="soft range"),
+        ),
     ]
     return tag(
         "div", tag("div", lang_label(one.lang), class_="label"), tag("div", drawing, class_="track"),
@@ -102,7 +106,7 @@ def _table(summary: QualitySummary) -> str:
     table = tag(
         "table", tag("thead", tag("tr", *(tag("th", words(cell), scope="col") for cell in head))), tag("tbody", *rows)
     )
-    note = "How many texts each check speaks against; –: it could not judge this language."
+    note = "Share of the texts that each check speaks against; –: it could not judge this language."
     if summary.not_asked:
         note += f" Not asked: {', '.join(check.replace('_', ' ') for check in summary.not_asked)}."
     return tag(
@@ -112,12 +116,14 @@ def _table(summary: QualitySummary) -> str:
 
 
 def _share(count: int | None, captions: int) -> str:
-    return "–" if count is None else f"{count:,} ({count / captions:.1%})"
+    return "–" if count is None else f"{100 * count / captions:.1f} %"
 
 
 def _worst(one: LangQuality) -> str:
     if not one.worst:
-        return tag("section", tag("h2", "Worst in ", lang_label(one.lang)), tag("p", "Nothing was found.", class_="soft"))
+        return tag(
+            "section", tag("h2", "Worst in ", lang_label(one.lang)), tag("p", "Nothing was found.", class_="soft")
+        )
     return tag(
         "section", tag("h2", "Worst in ", lang_label(one.lang)),
         tag("div", *(_example(example, one.lang) for example in one.worst), class_="verdicts"),

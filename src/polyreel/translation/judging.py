@@ -1,8 +1,9 @@
 """judge: a dataset's translations judged, into a new dataset with the verdict and with what follows from it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from polyreel.data.dataset import Dataset
+from polyreel.data.dataset import PIVOT_LANG, Dataset
 from polyreel.data.features import link_store
 from polyreel.data.translations import read_translations, with_translations, write_translations
 from polyreel.errors import DataError
@@ -12,6 +13,7 @@ from polyreel.translation.encoder import Embed
 from polyreel.translation.quality import BackTranslate
 from polyreel.translation.quality_settings import QualitySettings
 from polyreel.translation.rating import Action, Verdicts, judged_translations, rate, with_quality
+from polyreel.translation.translator import Sentence, Translator
 
 
 def judge(
@@ -58,3 +60,22 @@ def judge(
         store = dataset.features_folder(extractor)
         link_store(store, output / "features" / store.name)
     return with_quality(dataset, verdicts, action).save(output), verdicts
+
+
+def back_through(translator: Translator, batch_size: int = 32) -> BackTranslate:
+    """Make round trips of a translator: what puts texts of a language back into English, a batch at a time.
+
+    Raises:
+        DataError: when called: the translator does not know the language, or fails.
+    """
+
+    def back_translate(texts: Sequence[str], lang: str) -> list[str]:
+        translator.check(lang, PIVOT_LANG)
+        sentences = [Sentence(caption_id=str(number), text=text) for number, text in enumerate(texts)]
+        found: list[str] = []
+        for first in range(0, len(sentences), batch_size):
+            translated = translator(sentences[first : first + batch_size], lang, PIVOT_LANG)
+            found += [text or "" for text in translated.texts]
+        return found
+
+    return back_translate

@@ -76,7 +76,8 @@ def assess(
     """
     if not len(english) == len(texts) == len(langs):
         raise ValueError(
-            f"{len(english)} English sentences, {len(texts)} texts and {len(langs)} languages; expected one each a caption"
+            f"{len(english)} English sentences, {len(texts)} texts and {len(langs)} languages; "
+            "expected one of each a caption"
         )
     settings = settings or QualitySettings()
     pairs = _Pairs(english, texts, langs, settings, embed, back_translate)

@@ -23,7 +23,9 @@ CHECKS: tuple[Check, ...] = get_args(Check)
 
 def _check_ramp(ramp: tuple[float, float]) -> tuple[float, float]:
     if not (np.isfinite(ramp).all() and ramp[0] != ramp[1]):
-        raise ValueError(f"the ramp is {list(ramp)}; expected two different numbers: where the mark is 0, where it is 1")
+        raise ValueError(
+            f"the ramp is {list(ramp)}; expected two different numbers: where the mark is 0, where it is 1"
+        )
     return ramp
 
 

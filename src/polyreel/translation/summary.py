@@ -79,7 +79,9 @@ class QualitySummary:
             if one.worst:
                 out += ["", f"worst in {LANGUAGES[one.lang].english_name}:"]
             for example in one.worst[:num_worst]:
-                out += [f"  {example.score:.2f}  {example.caption_id}: {'; '.join(example.reasons) or 'several doubts'}"]
+                out += [
+                    f"  {example.score:.2f}  {example.caption_id}: {'; '.join(example.reasons) or 'several doubts'}"
+                ]
                 out += [f"        {example.english}", f"        {example.text}"]
         return out
 
@@ -111,7 +113,9 @@ def _of_one(verdicts: Verdicts, lang: str, rows: np.ndarray, num_worst: int) -> 
     for check, mark_N in quality.marks.items():
         is_blind = bool(np.isnan(mark_N[rows]).all())
         counts[check] = None if is_blind else int((mark_N[rows] <= settings.reason_at_most).sum())
-    worst = [row for row in rows[np.argsort(score, kind="stable")][:num_worst].tolist() if quality.score_N[row] < 1]
+    marks = np.sum([np.nan_to_num(mark_N[rows], nan=1.0) for mark_N in quality.marks.values()], axis=0)
+    order = rows[np.lexsort((marks, score))]  # of equal scores, those with more against them first
+    worst = [row for row in order[:num_worst].tolist() if quality.score_N[row] < 1]
     return LangQuality(
         lang=lang,
         captions=len(rows),
