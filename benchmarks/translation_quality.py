@@ -212,8 +212,9 @@ def table(result: dict, languages: Sequence[str] = LANGS) -> str:
     head = f"| check | precision | {' | '.join(KINDS)} | good |"
     out = [
         "# Quality checks against known corruptions: Multi30k test 2016, German, French, Czech", "",
-        f"{sum(len(lines('test_2016_flickr', lang)) for lang in languages):,} captions, {SHARE:.0%} spoilt. Found / all, "
-        "by kind; a check's own kinds in bold. Precision: the share of what it flags that was spoilt in any way.", "",
+        f"{sum(len(lines('test_2016_flickr', lang)) for lang in languages):,} captions, {SHARE:.0%} spoilt. Found / "
+        "all, by kind; a check's own kinds in bold. Precision: the share of what it flags that was spoilt in any way.",
+        "",
         head, "| --- |" + " ---: |" * (len(KINDS) + 2),
     ]  # fmt: skip
     for name, one in rows:

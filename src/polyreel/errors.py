@@ -18,7 +18,7 @@ from contextlib import contextmanager
 
 _EXTRA_OF = {
     "torch": "train", "transformers": "train", "sentence_transformers": "train", "sentencepiece": "mt",
-    "ctranslate2": "mt", "sacremoses": "mt", "openai": "endpoint", "datasets": "hub", "ray": "ray",
+    "ctranslate2": "mt", "sacremoses": "mt", "sacrebleu": "mt", "openai": "endpoint", "datasets": "hub", "ray": "ray",
 }  # fmt: skip
 
 

@@ -96,17 +96,19 @@ def test_a_round_trip_is_held_against_the_english(pairs):
     pytest.importorskip("sacrebleu", reason="needs sacrebleu, of the extra mt")
     english, texts = pairs
     back = {text: sentence for text, sentence in zip(texts, english, strict=True)} | {texts[0]: "nothing of the kind"}
-    asked = []
+    asked, is_mute = [], False
 
     def back_translate(some, lang):
         asked.append(lang)
-        return [back[text] for text in some]
+        return [None, *(back[text] for text in some[1:])] if is_mute else [back[text] for text in some]
 
     quality = assess(english, texts, ["de"] * len(texts), back_translate=back_translate)
     assert asked == ["de"]
     assert quality.measured["round_trip"][1] == pytest.approx(100)
     assert quality.marks["round_trip"][0] < 0.5
     assert quality.reasons[0][0].startswith("comes back as 'nothing of the kind' (chrF ")
+    is_mute = True
+    assert np.isnan(assess(english, texts, ["de"] * len(texts), back_translate=back_translate).marks["round_trip"][0])
 
 
 def likeness_by_hand(english, texts):

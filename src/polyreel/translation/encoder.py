@@ -63,4 +63,5 @@ def likeness(
     usual, strange = float(np.median(cosines_N)), float(np.median(strangers_N))
     if usual - strange < least_separation:
         return np.full(len(cosines_N), np.nan)
-    return (cosines_N - strange) / (usual - strange)
+    scaled_N: npt.NDArray[np.float64] = (cosines_N - strange) / (usual - strange)
+    return scaled_N

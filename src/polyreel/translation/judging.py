@@ -65,17 +65,18 @@ def judge(
 def back_through(translator: Translator, batch_size: int = 32) -> BackTranslate:
     """Make round trips of a translator: what puts texts of a language back into English, a batch at a time.
 
+    What the translator has nothing to give for is None, and is not judged.
+
     Raises:
         DataError: when called: the translator does not know the language, or fails.
     """
 
-    def back_translate(texts: Sequence[str], lang: str) -> list[str]:
+    def back_translate(texts: Sequence[str], lang: str) -> list[str | None]:
         translator.check(lang, PIVOT_LANG)
         sentences = [Sentence(caption_id=str(number), text=text) for number, text in enumerate(texts)]
-        found: list[str] = []
+        found: list[str | None] = []
         for first in range(0, len(sentences), batch_size):
-            translated = translator(sentences[first : first + batch_size], lang, PIVOT_LANG)
-            found += [text or "" for text in translated.texts]
+            found += translator(sentences[first : first + batch_size], lang, PIVOT_LANG).texts
         return found
 
     return back_translate

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from polyreel.errors import saying_which_extra
 from polyreel.languages import LANGUAGES
 from polyreel.progress import Progress, silent
 from polyreel.translation import negation, number_words
@@ -20,7 +21,7 @@ from polyreel.translation.quality_settings import CHECKS, Check, QualitySettings
 from polyreel.translation.words import copied_share, lowered, repeats, untranslated_span, words_of
 
 Floats = npt.NDArray[np.float64]
-BackTranslate = Callable[[Sequence[str], str], Sequence[str]]
+BackTranslate = Callable[[Sequence[str], str], Sequence[str | None]]
 _HALF_TO_DEVIATION = 1 / 1.349  # a normal distribution's standard deviation, of the width of its central half
 PIVOT = "en"
 
@@ -232,15 +233,18 @@ def _likeness(pairs: _Pairs) -> _Measured:
 
 def _round_trip(pairs: _Pairs) -> _Measured:
     """ChrF (Popović 2015) of the text put back into English, against the English sentence."""
-    from sacrebleu.metrics import CHRF
+    with saying_which_extra("a round trip"):
+        from sacrebleu.metrics import CHRF
 
     assert pairs.back_translate is not None
     chrf = CHRF()
     values_N = np.full(len(pairs.texts), np.nan)
     words: dict[int, str] = {}
     for lang, rows in pairs.by_lang.items():
-        returned = pairs.back_translate([pairs.texts[row] for row in rows], lang)
+        returned = pairs.back_translate([pairs.texts[row] for row in rows.tolist()], lang)
         for row, text in zip(rows.tolist(), returned, strict=True):
+            if text is None:
+                continue
             values_N[row] = chrf.sentence_score(text, [pairs.english[row]]).score
             words[row] = f"comes back as {text!r} (chrF {values_N[row]:.0f})"
     return _Measured(values_N=values_N, words=words)

@@ -134,17 +134,14 @@ def with_quality(dataset: Dataset, verdicts: Verdicts, action: Action) -> Datase
 
 def judged_translations(translations: pa.Table, verdicts: Verdicts, action: Action) -> pa.Table:
     """Return the translations table with scores, reasons and weights filled where the text was judged."""
-    rows = verdicts.rows_of(translations)
-    scores, weights = verdicts.quality.score_N.tolist(), verdicts.weights(action).tolist()
-    old = translations.select(["score", "reasons", "weight"]).to_pylist()
-    filled = [
-        (one["score"], one["reasons"], one["weight"])
-        if row < 0
-        else (scores[row], verdicts.quality.reasons[row], weights[row])
-        for row, one in zip(rows.tolist(), old, strict=True)
-    ]
-    columns: tuple[Sequence[float | None], Sequence[Sequence[str]], Sequence[float]] = tuple(zip(*filled, strict=True))
-    return judged(translations, *columns) if filled else translations
+    scores: list[float | None] = translations["score"].to_pylist()
+    reasons: list[Sequence[str]] = translations["reasons"].to_pylist()
+    weights: list[float] = translations["weight"].to_pylist()
+    found, counts = verdicts.quality, verdicts.weights(action)
+    for place, row in enumerate(verdicts.rows_of(translations).tolist()):
+        if row >= 0:
+            scores[place], reasons[place], weights[place] = float(found.score_N[row]), found.reasons[row], counts[row]
+    return judged(translations, scores, reasons, weights)
 
 
 def _caption_pairs(dataset: Dataset) -> pa.Table:
