@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from polyreel.errors import saying_which_extra
 
 if TYPE_CHECKING:
+    from polyreel.data.checkup import Problem, check
     from polyreel.data.clips import Caption, Clip
     from polyreel.data.dataset import Dataset
     from polyreel.data.description import Description, describe
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from polyreel.data.importers.tables import import_tables
     from polyreel.data.importers.vatex import import_vatex
     from polyreel.data.importers.youcook2 import import_youcook2
+    from polyreel.data.sharing.hub import import_hub, write_hub_folder
+    from polyreel.data.sharing.shards import write_shards
+    from polyreel.data.sharing.spreadsheet import write_csv
     from polyreel.errors import PolyreelError
     from polyreel.evaluation.comparison import Comparison, compare
     from polyreel.evaluation.report import Report, evaluate
@@ -56,6 +60,7 @@ __all__ = [
     "ImportedCheckpoint",
     "Index",
     "PolyreelError",
+    "Problem",
     "Recipe",
     "Report",
     "Retriever",
@@ -64,12 +69,14 @@ __all__ = [
     "TranslationRun",
     "TranslationSettings",
     "Translator",
+    "check",
     "compare",
     "describe",
     "evaluate",
     "extract",
     "fetch",
     "import_checkpoint",
+    "import_hub",
     "import_msrvtt",
     "import_reference",
     "import_tables",
@@ -85,9 +92,13 @@ __all__ = [
     "train",
     "translate",
     "update_library",
+    "write_csv",
+    "write_hub_folder",
+    "write_shards",
 ]
 
 _HOMES = {
+    "data.checkup": ("Problem", "check"),
     "data.clips": ("Caption", "Clip"),
     "data.dataset": ("Dataset",),
     "data.description": ("Description", "describe"),
@@ -98,6 +109,9 @@ _HOMES = {
     "data.importers.tables": ("import_tables",),
     "data.importers.vatex": ("import_vatex",),
     "data.importers.youcook2": ("import_youcook2",),
+    "data.sharing.hub": ("import_hub", "write_hub_folder"),
+    "data.sharing.shards": ("write_shards",),
+    "data.sharing.spreadsheet": ("write_csv",),
     "errors": ("PolyreelError",),
     "evaluation.comparison": ("Comparison", "compare"),
     "evaluation.report": ("Report", "evaluate"),

@@ -102,9 +102,14 @@ def check_lang(code: str, where: str) -> str:
     """
     if code in LANGUAGES:
         return code
+    raise DataError(f"{where} {unknown_lang(code)}")
+
+
+def unknown_lang(code: str) -> str:
+    """Say of something whose language is unknown what is wrong, and what was probably meant."""
     meant = suggest_lang(code)
     hint = f"did you mean {meant!r}?" if meant else "see polyreel.languages.LANGUAGES for those known"
-    raise DataError(f"{where} has language {code!r}; expected an ISO 639-1 code; {hint}")
+    return f"has language {code!r}; expected an ISO 639-1 code; {hint}"
 
 
 def suggest_lang(code: str) -> str | None:

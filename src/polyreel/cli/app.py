@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Exit, Option, Typer
 
 from polyreel import __version__
-from polyreel.cli import data, evaluation, official, published, quality, search, training, translation
+from polyreel.cli import data, evaluation, official, published, quality, search, sharing, training, translation
 
 app = Typer(
     name="polyreel",
@@ -42,8 +42,11 @@ importers.command("vatex")(published.vatex)
 importers.command("youcook2")(published.youcook2)
 importers.command("reference")(official.import_reference)
 importers.command("checkpoint")(official.import_checkpoint)
+importers.command("hub")(sharing.import_hub)
 app.command("fetch")(published.fetch)
 app.command("describe")(data.describe)
+app.command("check")(sharing.check)
+app.command("share")(sharing.share)
 app.command("extract")(data.extract)
 app.command("translate")(translation.translate)
 app.command("judge")(quality.judge)

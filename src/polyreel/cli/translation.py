@@ -16,30 +16,38 @@ if TYPE_CHECKING:
     from polyreel.translation.translator import EndpointSettings
 
 
+Languages = Annotated[str, Option("--to", metavar="LANGS", help="Languages, like de,fr,sw.", show_default=False)]
+Model = Annotated[
+    str,
+    Option(
+        "--model",
+        metavar="NAME",
+        help="A model's name or folder ({lang} becomes each language), ctranslate2:FOLDER, endpoint:MODEL, table:FILE.",
+        show_default=False,
+    ),
+]
+Output = Annotated[Path, Option("--output", "-o", metavar="DIR", help="Dataset to write.", show_default=False)]
+Source = Annotated[str, Option("--from", metavar="LANG", help="Language to translate from.")]
+Changes = Annotated[
+    list[str] | None, Option("--set", metavar="KEY=VALUE", help="Change a setting, like beams=1; may be repeated.")
+]
+Preferred = Annotated[
+    str | None, Option("--prefer", metavar="MODEL", help="Choose this model's texts; else the best score.")
+]
+RayWorkers = Annotated[
+    int, Option("--ray", metavar="N", min=0, help="Translate with N workers on Ray; 0: in this process.")
+]
+
+
 def translate(
     dataset: DatasetFolder,
-    to: Annotated[str, Option("--to", metavar="LANGS", help="Languages, like de,fr,sw.", show_default=False)],
-    model: Annotated[
-        str,
-        Option(
-            "--model",
-            metavar="NAME",
-            help="A model's name or folder ({lang} in it becomes each language), ctranslate2:FOLDER, endpoint:MODEL or "
-            "table:FILE.",
-            show_default=False,
-        ),
-    ],
-    output: Annotated[Path, Option("--output", "-o", metavar="DIR", help="Dataset to write.", show_default=False)],
-    source: Annotated[str, Option("--from", metavar="LANG", help="Language to translate from.")] = "en",
-    settings: Annotated[
-        list[str] | None, Option("--set", metavar="KEY=VALUE", help="Change a setting, like beams=1; may be repeated.")
-    ] = None,
-    prefer: Annotated[
-        str | None, Option("--prefer", metavar="MODEL", help="Choose this model's texts; else the best score.")
-    ] = None,
-    ray_workers: Annotated[
-        int, Option("--ray", metavar="N", min=0, help="Translate with N workers on Ray; 0: in this process.")
-    ] = 0,
+    to: Languages,
+    model: Model,
+    output: Output,
+    source: Source = "en",
+    settings: Changes = None,
+    prefer: Preferred = None,
+    ray_workers: RayWorkers = 0,
     device: Device = "auto",
     threads: Threads = 1,
     quiet: Quiet = False,
@@ -51,32 +59,22 @@ def translate(
     Example: polyreel translate data/mine --to de,fr --model Helsinki-NLP/opus-mt-en-{lang} -o data/mine-multilingual
     """
     use_threads(threads)
-    from polyreel import Dataset, open_translator
+    from polyreel import Dataset, TranslationSettings, open_translator
     from polyreel import translate as translate_captions
     from polyreel.settings import read_settings
-    from polyreel.translation.translator import TranslationSettings
     from polyreel.translation.workers import on_ray, one_by_one
 
     opened, langs = Dataset.open(dataset), [lang.strip() for lang in to.split(",")]
     asked = read_settings(TranslationSettings, settings or (), "the translation's settings")
     key = os.environ.get("POLYREEL_API_KEY") or os.environ.get("OPENAI_API_KEY")
+    run_on = partial(translate_captions, source_lang=source, batch_size=asked.batch_size, prefer=prefer)
     made_at = datetime.now(UTC)
     for some in [[lang] for lang in langs] if "{lang}" in model else [langs]:
         name = model.replace("{lang}", some[0])
         opener = partial(open_translator, name, asked, api_key=key, device=device, threads=threads)
+        workers = on_ray(opener, ray_workers) if ray_workers else one_by_one
         with shown(quiet) as progress:
-            run = translate_captions(
-                opened,
-                some,
-                opener(),
-                output,
-                source_lang=source,
-                batch_size=asked.batch_size,
-                prefer=prefer,
-                made_at=made_at,
-                workers=on_ray(opener, ray_workers) if ray_workers else one_by_one,
-                progress=progress,
-            )
+            run = run_on(opened, some, opener(), output, made_at=made_at, workers=workers, progress=progress)
         print(_said(run, ", ".join(some), asked.endpoint))
     print(f"{output}: {run.dataset.captions.num_rows} captions in {', '.join(run.dataset.langs)}")
 
