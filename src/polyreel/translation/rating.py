@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from polyreel.data.dataset import PIVOT_LANG, Dataset
-from polyreel.data.translations import TRANSLATION_SCHEMA, judged
+from polyreel.data.translations import judged
 from polyreel.errors import DataError
 from polyreel.progress import Progress, silent
 from polyreel.translation.encoder import Embed
@@ -27,6 +27,7 @@ from polyreel.translation.quality_settings import QualitySettings
 Action = Literal["flag", "weight", "drop"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 _KEY = ("caption_id", "lang", "text")
+_PAIRS = pa.schema([pa.field(name, pa.string(), nullable=False) for name in (*_KEY, "english")])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ class Verdicts:
     @cached_property
     def _row_of(self) -> dict[tuple[str, ...], int]:
         keys = zip(*(self.pairs[name].to_pylist() for name in _KEY), strict=True)
-        return {key: row for row, key in enumerate(keys)}
+        return {key: row for row, key in reversed([*enumerate(keys)])}  # a sentence as it is now comes first
 
 
 def rate(
@@ -96,9 +97,7 @@ def rate(
             f"{', '.join(dataset.langs) or 'no language'}; a sentence and its translations share a caption_id"
         )
     english, texts, langs = (pairs[name].to_pylist() for name in ("english", "text", "lang"))
-    quality = assess(
-        english, texts, langs, settings, embed=embed, back_translate=back_translate, progress=progress
-    )  # fmt: skip
+    quality = assess(english, texts, langs, settings, embed=embed, back_translate=back_translate, progress=progress)
     return Verdicts(pairs=pairs, quality=quality, settings=settings)
 
 
@@ -151,16 +150,9 @@ def _caption_pairs(dataset: Dataset) -> pa.Table:
     sentence_of = dict(zip(english["caption_id"].to_pylist(), english["text"].to_pylist(), strict=True))
     sentences = pa.array([sentence_of.get(caption_id) for caption_id in others["caption_id"].to_pylist()], pa.string())
     pairs = others.select(list(_KEY)).append_column("english", sentences)
-    return _of_one_schema(pairs.filter(pc.is_valid(pairs["english"])))
+    return pairs.filter(pc.is_valid(pairs["english"])).cast(_PAIRS)
 
 
 def _translation_pairs(translations: pa.Table) -> pa.Table:
     from_english = translations.filter(pc.equal(translations["source_lang"], PIVOT_LANG))
-    return _of_one_schema(from_english.select([*_KEY, "source_text"]).rename_columns([*_KEY, "english"]))
-
-
-def _of_one_schema(pairs: pa.Table) -> pa.Table:
-    return pairs.cast(pa.schema([TRANSLATION_SCHEMA.field(name).with_name(key) for name, key in _COLUMNS]))
-
-
-_COLUMNS = (("caption_id", "caption_id"), ("lang", "lang"), ("text", "text"), ("source_text", "english"))
+    return from_english.select([*_KEY, "source_text"]).rename_columns(_PAIRS.names).cast(_PAIRS)
