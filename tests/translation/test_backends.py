@@ -28,6 +28,7 @@ def folders(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def converted(folders, tmp_path_factory) -> dict[str, Path]:
+    pytest.importorskip("ctranslate2", reason="needs the extra 'mt'")
     from polyreel.translation.converted import convert_model
 
     place = tmp_path_factory.mktemp("converted")
@@ -103,6 +104,7 @@ def test_a_converted_folder_is_known_without_a_word(converted):
 
 
 def test_weights_of_eight_bits(folders, tmp_path):
+    pytest.importorskip("ctranslate2", reason="needs the extra 'mt'")
     from polyreel.translation.converted import convert_model
 
     folder = convert_model(str(folders["marian"]), tmp_path / "int8")
@@ -138,6 +140,7 @@ def test_a_converted_opus_model_needs_no_transformers_tokenizer(converted, folde
 
 
 def test_m2m_100_is_not_converted(folders, tmp_path):
+    pytest.importorskip("ctranslate2", reason="needs the extra 'mt'")
     from polyreel.translation.converted import convert_model
 
     with pytest.raises(
@@ -153,16 +156,17 @@ def test_a_model_of_one_pair_keeps_to_it(tmp_path):
         translator.check("en", "fr")
 
 
-def test_what_is_no_translation_model_is_refused(tmp_path, folders):
+def test_what_is_no_translation_model_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"nothing' is no translation model that can be read"):
         open_translator(str(tmp_path / "nothing"))
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "model.bin").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"broken is no translation model that CTranslate2 .* opens"):
-        open_translator(f"ctranslate2:{tmp_path / 'broken'}")
     plain = SAVERS["madlad"](tmp_path / "plain")
-    config = (plain / "config.json").read_text("utf-8")
-    assert '"t5"' in config
     write_json(plain / "tokenizer_config.json", {"tokenizer_class": "MarianTokenizer"})
-    with pytest.raises(DataError, match=r"plain' is no translation model that can be read|has no marks of languages"):
+    with pytest.raises(DataError, match=r"plain' is no translation model that can be read"):
         open_translator(str(plain))
+
+
+def test_what_is_no_converted_model_is_refused(tmp_path):
+    pytest.importorskip("ctranslate2", reason="needs the extra 'mt'")
+    (tmp_path / "model.bin").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"is no translation model that CTranslate2 .* opens"):
+        open_translator(f"ctranslate2:{tmp_path}")

@@ -14,7 +14,7 @@ from polyreel.data.clips import Caption, Clip
 from polyreel.data.dataset import Dataset
 from polyreel.data.feature_settings import FeatureSettings
 from polyreel.data.features import FeatureWriter
-from polyreel.data.translations import read_translations
+from polyreel.data.translations import judged, read_translations, write_translations
 from polyreel.errors import DataError, ItemsFailedError
 from polyreel.translation.translate import translate
 from polyreel.translation.translator import Translated
@@ -118,10 +118,10 @@ def test_only_what_changed_is_translated_again(dataset, tmp_path):
 
 def test_what_fails_is_listed_and_the_rest_is_done(dataset, tmp_path):
     with pytest.raises(
-        ItemsFailedError, match=r"translating with shouting: 1 failed.*\n  a#0 \(fr\): no translation"
+        ItemsFailedError, match=r"translating with shouting: 2 failed.*\n  a#0 \(fr\): no translation"
     ) as caught:
         translate(dataset, ["fr"], Shouting(silent_about="dog"), tmp_path / "more")
-    assert list(caught.value.failures) == ["a#0 (fr)"]
+    assert list(caught.value.failures) == ["a#0 (fr)", "b#0 (fr)"]
     assert set(texts(Dataset.open(tmp_path / "more"), "fr")) == {"a#1", "b#1"}
     run = translate(dataset, ["fr"], Shouting(), tmp_path / "more")
     assert (run.translated, run.kept) == (2, 2)
@@ -157,6 +157,21 @@ def test_a_foreign_folder_is_left_alone(dataset, tmp_path):
     others = [replace(row, caption_id=f"x{row.caption_id}") for row in dataset.iter_captions()]
     with pytest.raises(DataError, match="more holds translations of another dataset"):
         translate(Dataset.build("other", dataset.iter_clips(), others), ["fr"], Shouting(), tmp_path / "more")
+
+
+def test_what_a_killed_run_left_before_its_first_part_is_gone_on_with(dataset, tmp_path):
+    (tmp_path / "more" / "translations").mkdir(parents=True)
+    assert translate(dataset, ["fr"], Shouting(), tmp_path / "more").translated == 4
+
+
+def test_a_verdict_on_a_translation_outlives_the_next_run(dataset, tmp_path):
+    first = translate(dataset, ["fr"], Shouting(), tmp_path / "more").dataset
+    translate(first, ["de"], Shouting(), tmp_path / "most")
+    table = read_translations(tmp_path / "most")
+    write_translations(tmp_path / "most", judged(table, [0.5] * 7, [["odd"]] * 7, [0.5] * 7))
+    run = translate(first, ["it"], Shouting(), tmp_path / "most")
+    weights = {row.lang: row.weight for row in run.dataset.iter_captions() if row.caption_id == "a#0"}
+    assert weights == {"en": 1.0, "fr": 0.5, "de": 0.5, "it": 1.0}
 
 
 RUN_AND_STOP = """

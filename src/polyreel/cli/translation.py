@@ -10,6 +10,7 @@ from typer import Argument, Option
 
 from polyreel.cli.options import DatasetFolder, Device, Quiet, Threads, use_threads
 from polyreel.cli.progress import shown
+from polyreel.errors import ItemsFailedError, saying_which_extra
 
 if TYPE_CHECKING:
     from polyreel.translation.translate import TranslationRun
@@ -69,13 +70,19 @@ def translate(
     key = os.environ.get("POLYREEL_API_KEY") or os.environ.get("OPENAI_API_KEY")
     run_on = partial(translate_captions, source_lang=source, batch_size=asked.batch_size, prefer=prefer)
     made_at = datetime.now(UTC)
+    failures: dict[str, str] = {}
     for some in [[lang] for lang in langs] if "{lang}" in model else [langs]:
         name = model.replace("{lang}", some[0])
         opener = partial(open_translator, name, asked, api_key=key, device=device, threads=threads)
         workers = on_ray(opener, ray_workers) if ray_workers else one_by_one
-        with shown(quiet) as progress:
-            run = run_on(opened, some, opener(), output, made_at=made_at, workers=workers, progress=progress)
-        print(_said(run, ", ".join(some), asked.endpoint))
+        try:
+            with shown(quiet) as progress:
+                run = run_on(opened, some, opener(), output, made_at=made_at, workers=workers, progress=progress)
+            print(_said(run, ", ".join(some), asked.endpoint))
+        except ItemsFailedError as error:
+            failures |= error.failures
+    if failures:
+        raise ItemsFailedError(f"translating with {model}", failures)
     print(f"{output}: {run.dataset.captions.num_rows} captions in {', '.join(run.dataset.langs)}")
 
 
@@ -88,8 +95,6 @@ def convert(
 
     Example: polyreel convert Helsinki-NLP/opus-mt-en-de -o models/opus-mt-en-de
     """
-    from polyreel.errors import saying_which_extra
-
     with saying_which_extra("polyreel convert"):
         from polyreel.translation.converted import convert_model
     print(f"{convert_model(model, output, quantization)}: translate with --model ctranslate2:{output}")

@@ -16,12 +16,12 @@ from polyreel.errors import DataError
 from polyreel.progress import quietly
 from polyreel.storage import Json, read_json, write_aside, write_json
 from polyreel.translation.lang_marks import LangMarks, check_pair
-from polyreel.translation.translator import Sentence, Translated, TranslationSettings
+from polyreel.translation.translator import Sentence, Translated, TranslationSettings, revision_of, shown_name
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_NO_EXTRA_TOKENS = "M2M100ForConditionalGeneration"  # its converter needs what transformers 5 no longer tells
+_M2M_100 = "M2M100ForConditionalGeneration"  # its converter needs what transformers 5 no longer tells
 _VERSION = ctranslate2.__version__
 
 
@@ -59,8 +59,6 @@ class ConvertedTranslator:
         device: Literal["auto", "cpu", "cuda"] = "cpu",
         threads: int = 1,
     ) -> None:
-        from polyreel.translation.seq2seq import revision_of, shown_name
-
         chosen = settings.ctranslate2
         try:
             self._translator = ctranslate2.Translator(
@@ -125,7 +123,7 @@ def convert_model(model: str, output: Path, quantization: str = "int8") -> Path:
     if output.exists():
         raise DataError(f"{output} exists; name another folder")
     architectures = AutoConfig.from_pretrained(model).architectures or ()
-    if _NO_EXTRA_TOKENS in architectures and not _knows_its_marks(AutoTokenizer.from_pretrained(model)):
+    if _M2M_100 in architectures and not _knows_its_marks(AutoTokenizer.from_pretrained(model)):
         raise DataError(
             f"model {model!r} is of M2M-100, whose languages CTranslate2 {_VERSION} cannot read under transformers 5; "
             "use it unconverted, convert it where transformers 4 is installed, or choose NLLB-200 or Opus-MT"

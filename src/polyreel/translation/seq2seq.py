@@ -1,7 +1,6 @@
 """Translation models of transformers: NLLB-200, M2M-100, MADLAD-400, Opus-MT (Marian), mBART-50, by name or folder."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -9,9 +8,9 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokeniz
 
 from polyreel.errors import DataError, MissingExtraError
 from polyreel.progress import quietly
-from polyreel.storage import Json, fingerprint_files
+from polyreel.storage import Json
 from polyreel.translation.lang_marks import LangMarks, check_pair
-from polyreel.translation.translator import Sentence, Translated, TranslationSettings
+from polyreel.translation.translator import Sentence, Translated, TranslationSettings, revision_of, shown_name
 
 ARCHITECTURES = {
     "m2m_100": "NLLB-200 and M2M-100", "nllb-moe": "NLLB-200", "mbart": "mBART-50", "t5": "MADLAD-400",
@@ -134,15 +133,3 @@ def check_marks(marks: LangMarks, model: str, source_lang: str, target_lang: str
 def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> set[str]:
     """Return a tokenizer's tokens, with the marks that M2M-100 keeps apart."""
     return {*tokenizer.get_vocab(), *getattr(tokenizer, "lang_token_to_id", {})}
-
-
-def shown_name(model: str) -> str:
-    """Return what the translations table calls a model: a folder by its name alone, wherever it lies."""
-    return Path(model).resolve().name if Path(model).is_dir() else model
-
-
-def revision_of(model: str, commit: str | None = None) -> str:
-    """Return which state of a model this is: the hub's commit, or a digest of a folder's files."""
-    if Path(model).is_dir():
-        return fingerprint_files(file for file in Path(model).iterdir() if file.is_file())
-    return commit or ""

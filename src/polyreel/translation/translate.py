@@ -19,6 +19,7 @@ import pyarrow as pa
 from polyreel.data.dataset import Dataset
 from polyreel.data.features import link_store
 from polyreel.data.translations import (
+    FOLDER,
     KEY,
     Translation,
     append_translations,
@@ -156,9 +157,7 @@ class _Record:
             job = jobs[outcome.job]
             if outcome.translated is None:
                 faults += 1
-                self.failures |= dict.fromkeys(
-                    (f"{sentence.caption_id} ({job.lang})" for sentence in job.sentences), outcome.fault
-                )
+                self._fail([caption for captions in job.caption_ids for caption in captions], job.lang, outcome.fault)
                 if faults >= _MOST_FAULTS:
                     raise DataError(f"{faults} batches failed one after the other, the last: {outcome.fault}")
             else:
@@ -184,11 +183,14 @@ class _Record:
             if text is None:
                 self.num_absent += len(captions)
             elif not text.strip():
-                self.failures[f"{sentence.caption_id} ({job.lang})"] = f"no translation came of {sentence.text!r}"
+                self._fail(captions, job.lang, f"no translation came of {sentence.text!r}")
             else:
                 values = replace(self._common, lang=job.lang, translation_id=key, text=text, source_text=sentence.text)
                 self._rows += [replace(values, caption_id=caption_id) for caption_id in captions]
                 self.num_translated += len(captions)
+
+    def _fail(self, caption_ids: Sequence[str], lang: str, reason: str) -> None:
+        self.failures |= {f"{caption_id} ({lang})": reason for caption_id in caption_ids}
 
 
 def _check_output(dataset: Dataset, output: Path) -> None:
@@ -197,18 +199,17 @@ def _check_output(dataset: Dataset, output: Path) -> None:
         raise DataError(f"{output} is the dataset that is translated; name a folder for the new one")
     if is_vacant(output):
         return
-    translations = read_translations(output)
-    if translations.num_rows == 0:
+    if not (output / FOLDER).is_dir():
         raise DataError(f"{output} exists and holds no translations to go on with; name another folder")
-    ours = set(dataset.captions["caption_id"].to_pylist())
-    if ours.isdisjoint(translations["caption_id"].to_pylist()):
+    theirs = read_translations(output)["caption_id"].to_pylist()
+    if theirs and set(dataset.captions["caption_id"].to_pylist()).isdisjoint(theirs):
         raise DataError(f"{output} holds translations of another dataset; name another folder")
 
 
 def _all_translations(dataset: Dataset, output: Path) -> pa.Table:
-    """Return what lies beside the dataset and in the output, each key once."""
+    """Return what lies in the output, which may be judged by now, and beside the dataset, each key once."""
     of_source = [] if dataset.folder is None else [read_translations(dataset.folder)]
-    table = pa.concat_tables([*of_source, read_translations(output)], promote_options="default")
+    table = pa.concat_tables([read_translations(output), *of_source], promote_options="default")
     return table.take(np.setdiff1d(np.arange(table.num_rows), repeated_keys(table)))
 
 
@@ -221,7 +222,7 @@ def _finish(dataset: Dataset, output: Path, prefer: str | None) -> Dataset:
         for row, (caption_id, lang, _) in enumerate(_keys(table))
     ]
     table = table.take(np.array([row for *_, row in sorted(order)], np.int64))
-    if not table.equals(read_translations(output)):
+    if not (output / FOLDER).is_dir() or not table.equals(read_translations(output)):
         write_translations(output, table)
     for extractor in dataset.extractors:
         store = dataset.features_folder(extractor)

@@ -6,12 +6,13 @@ finished translations all fit, and so does anyone's own class.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from pydantic import Field
 
 from polyreel.settings import Settings
-from polyreel.storage import Json
+from polyreel.storage import Json, fingerprint_files
 
 Kept = Literal["numbers", "names"]
 
@@ -76,6 +77,18 @@ class Translator(Protocol):
         Raises:
             DataError: it could translate none of them.
         """
+
+
+def shown_name(model: str) -> str:
+    """Return what the translations table calls a model: a folder by its name alone, wherever it lies."""
+    return Path(model).resolve().name if Path(model).is_dir() else model
+
+
+def revision_of(model: str, commit: str | None = None) -> str:
+    """Return which state of a model this is: the hub's commit, or a digest of a folder's files."""
+    if Path(model).is_dir():
+        return fingerprint_files(file for file in Path(model).iterdir() if file.is_file())
+    return commit or ""
 
 
 class CTranslate2Settings(Settings):
