@@ -1,6 +1,8 @@
 """Numbers in digits and words, and whether a translation keeps them."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from polyreel.translation.number_words import NUMBER_LANGS, kept, numbers_in
 
@@ -58,3 +60,14 @@ def test_every_list_has_the_common_numbers(lang):
     _, sure, possible = _lexicon(lang)
     assert set(range(1, 11)) | {100, 1000} <= {*sure.values(), *possible.values()}
     assert {word: number for word, number in sure.items() if possible.get(word, number) != number} == {}
+
+
+@given(
+    text=st.text(max_size=30) | st.from_regex(r"\A[0-9., \u00a0\u202f-]{0,12}\Z"),
+    lang=st.sampled_from([*NUMBER_LANGS, "xx"]),
+)
+@settings(max_examples=150, deadline=None)
+def test_no_text_is_too_odd(text, lang):
+    found = numbers_in(text, lang)
+    assert kept(found, found)[0] == 1.0
+    assert all(count > 0 for count in found.sure.values())
