@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from polyreel.errors import saying_which_extra
 
 if TYPE_CHECKING:
+    from polyreel.data.checkup import Problem, check
     from polyreel.data.clips import Caption, Clip
     from polyreel.data.dataset import Dataset
     from polyreel.data.description import Description, describe
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from polyreel.data.importers.tables import import_tables
     from polyreel.data.importers.vatex import import_vatex
     from polyreel.data.importers.youcook2 import import_youcook2
+    from polyreel.data.sharing.hub import import_hub, write_hub_folder
+    from polyreel.data.sharing.shards import write_shards
+    from polyreel.data.sharing.spreadsheet import write_csv
     from polyreel.errors import PolyreelError
     from polyreel.evaluation.comparison import Comparison, compare
     from polyreel.evaluation.report import Report, evaluate
@@ -34,6 +38,10 @@ if TYPE_CHECKING:
     from polyreel.training.recipes import Recipe
     from polyreel.training.reproduce import reproduce
     from polyreel.training.teachers import TeacherBank
+    from polyreel.translation.judging import judge
+    from polyreel.translation.opening import open_translator
+    from polyreel.translation.translate import TranslationRun, translate
+    from polyreel.translation.translator import TranslationSettings, Translator
     from polyreel.video.extract import ExtractionSettings, extract
     from polyreel.video.extractors import Extractor, open_extractor
     from polyreel.world import make_world
@@ -53,32 +61,45 @@ __all__ = [
     "ImportedCheckpoint",
     "Index",
     "PolyreelError",
+    "Problem",
     "Recipe",
     "Report",
     "Retriever",
     "SearchEncoder",
     "TeacherBank",
+    "TranslationRun",
+    "TranslationSettings",
+    "Translator",
+    "check",
     "compare",
     "describe",
     "evaluate",
     "extract",
     "fetch",
     "import_checkpoint",
+    "import_hub",
     "import_msrvtt",
     "import_reference",
     "import_tables",
     "import_vatex",
     "import_youcook2",
+    "judge",
     "load_recipe",
     "make_world",
     "open_extractor",
+    "open_translator",
     "reproduce",
     "run_experiment",
     "train",
+    "translate",
     "update_library",
+    "write_csv",
+    "write_hub_folder",
+    "write_shards",
 ]
 
 _HOMES = {
+    "data.checkup": ("Problem", "check"),
     "data.clips": ("Caption", "Clip"),
     "data.dataset": ("Dataset",),
     "data.description": ("Description", "describe"),
@@ -89,6 +110,9 @@ _HOMES = {
     "data.importers.tables": ("import_tables",),
     "data.importers.vatex": ("import_vatex",),
     "data.importers.youcook2": ("import_youcook2",),
+    "data.sharing.hub": ("import_hub", "write_hub_folder"),
+    "data.sharing.shards": ("write_shards",),
+    "data.sharing.spreadsheet": ("write_csv",),
     "errors": ("PolyreelError",),
     "evaluation.comparison": ("Comparison", "compare"),
     "evaluation.report": ("Report", "evaluate"),
@@ -103,6 +127,10 @@ _HOMES = {
     "training.recipes": ("Recipe",),
     "training.reproduce": ("reproduce",),
     "training.teachers": ("TeacherBank",),
+    "translation.judging": ("judge",),
+    "translation.opening": ("open_translator",),
+    "translation.translate": ("TranslationRun", "translate"),
+    "translation.translator": ("TranslationSettings", "Translator"),
     "video.extract": ("ExtractionSettings", "extract"),
     "video.extractors": ("Extractor", "open_extractor"),
     "world": ("make_world",),

@@ -21,10 +21,16 @@ _EXTRA_OF = {
     "torch": "train",
     "transformers": "train",
     "sentence_transformers": "train",
+    "ctranslate2": "mt",
+    "sacrebleu": "mt",
+    "sacremoses": "mt",
+    "sentencepiece": "mt",
+    "datasets": "hub",
+    "openai": "endpoint",
     "peft": "lora",
-    "tensorboard": "track",
-    "scenedetect": "shots",
     "ray": "ray",
+    "scenedetect": "shots",
+    "tensorboard": "track",
 }
 
 

@@ -61,15 +61,15 @@ _MEANT = {
 _THREE_LETTERS = """
 af afr; am amh; ar ara arb; as asm; az aze azj; be bel; bg bul; bn ben; bo bod tib; br bre; bs bos; ca cat;
 cs ces cze; cy cym wel; da dan; de deu ger; el ell gre; en eng; eo epo; es spa; et est ekk; eu eus baq;
-fa fas per pes; ff ful; fi fin; fo fao; fr fra fre; fy fry; ga gle; gd gla; gl glg; gn grn; gu guj; ha hau;
+fa fas per pes; ff ful fuv; fi fin; fo fao; fr fra fre; fy fry; ga gle; gd gla; gl glg; gn grn; gu guj; ha hau;
 he heb; hi hin; hr hrv; ht hat; hu hun; hy hye arm; id ind; ig ibo; is isl ice; it ita; ja jpn; jv jav;
-ka kat geo; kk kaz; km khm; kn kan; ko kor; ku kur; ky kir; la lat; lb ltz; lg lug; ln lin; lo lao; lt lit;
+ka kat geo; kk kaz; km khm; kn kan; ko kor; ku kur kmr; ky kir; la lat; lb ltz; lg lug; ln lin; lo lao; lt lit;
 lv lav lvs; mg mlg plt; mi mri mao; mk mkd mac; ml mal; mn mon khk; mr mar; ms msa may zsm; mt mlt; my mya bur;
-nb nob; ne nep npi; nl nld dut; nn nno; no nor; ny nya; oc oci; om orm; or ori ory; pa pan; pl pol; ps pus pbt;
-pt por; qu que; ro ron rum; ru rus; rw kin; sa san; sd snd; se sme; si sin; sk slk slo; sl slv; sm smo; sn sna;
+nb nob; ne nep npi; nl nld dut; nn nno; no nor; ny nya; oc oci; om orm gaz; or ori ory; pa pan; pl pol; ps pus pbt;
+pt por; qu que quy; ro ron rum; ru rus; rw kin; sa san; sd snd; se sme; si sin; sk slk slo; sl slv; sm smo; sn sna;
 so som; sq sqi alb als; sr srp; ss ssw; st sot; su sun; sv swe; sw swa swh; ta tam; te tel; tg tgk; th tha;
 ti tir; tk tuk; tl tgl; tn tsn; tr tur; tt tat; ug uig; uk ukr; ur urd; uz uzb uzn; vi vie; wo wol; xh xho;
-yi yid; yo yor; zh zho chi cmn; zu zul
+yi yid ydd; yo yor; zh zho chi cmn; zu zul
 """
 _BY_THREE_LETTERS = {
     longer: code
@@ -92,6 +92,11 @@ def tagged_lang(tag: str) -> str | None:
     return code if code in LANGUAGES else _BY_THREE_LETTERS.get(code)
 
 
+def longer_codes(code: str) -> tuple[str, ...]:
+    """Return the three-letter codes that mean the same language, ISO 639-3 first; none for an unknown code."""
+    return tuple(longer for longer, meant in _BY_THREE_LETTERS.items() if meant == code)
+
+
 def check_lang(code: str, where: str) -> str:
     """Return the code if it names a language.
 
@@ -104,9 +109,14 @@ def check_lang(code: str, where: str) -> str:
     """
     if code in LANGUAGES:
         return code
+    raise DataError(f"{where} {unknown_lang(code)}")
+
+
+def unknown_lang(code: str) -> str:
+    """Say of something whose language is unknown what is wrong, and what was probably meant."""
     meant = suggest_lang(code)
     hint = f"did you mean {meant!r}?" if meant else "see polyreel.languages.LANGUAGES for those known"
-    raise DataError(f"{where} has language {code!r}; expected an ISO 639-1 code; {hint}")
+    return f"has language {code!r}; expected an ISO 639-1 code; {hint}"
 
 
 def suggest_lang(code: str) -> str | None:

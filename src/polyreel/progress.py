@@ -4,6 +4,8 @@ The core prints nothing: whoever starts long work may hand it a `Progress`, whic
 line draws a bar with it, or plain lines where there is no terminal.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 
@@ -16,3 +18,17 @@ class Progress(Protocol):
 
 def silent(done: float, total: float, doing: str) -> None:
     """Tell nobody."""
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep transformers from drawing progress bars while it loads."""
+    from transformers.utils import logging
+
+    was_enabled = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            logging.enable_progress_bar()

@@ -5,11 +5,12 @@ type or a value out of range gives the same kind of message everywhere, and no s
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar, get_args
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -62,6 +63,42 @@ def parse(
     except ValidationError as problem:
         faults = "; ".join(_explain(kind, fault) for fault in problem.errors())
         raise error(f"{where}: {faults}") from None
+
+
+def merged(values: Table, changes: Table) -> dict[str, object]:
+    """Return nested tables with changes laid over them; `langs` and other lists are replaced whole."""
+    result = dict(values)
+    for key, change in changes.items():
+        old = result.get(key)
+        result[key] = merged(old, change) if isinstance(old, Mapping) and isinstance(change, Mapping) else change
+    return result
+
+
+def parse_override(override: str, error: type[PolyreelError] = RecipeError) -> dict[str, object]:
+    """Read a setting in the form `objective.temperature=0.1`: its value is TOML, or else text.
+
+    Raises:
+        error: it is not of this form.
+    """
+    key, equals, value = override.partition("=")
+    if not equals or not key.strip():
+        raise error(f"{override!r} is no setting; write key=value, as in objective.temperature=0.1")
+    try:
+        return tomllib.loads(f"{key} = {value}")
+    except tomllib.TOMLDecodeError:
+        return tomllib.loads(f"{key} = {tomli_w.dumps({'x': value.strip()})[4:]}")
+
+
+def read_settings(kind: type[SettingsType], overrides: Sequence[str], where: str) -> SettingsType:
+    """Make settings of overrides alone, in the form of `parse_override`.
+
+    Raises:
+        DataError: a key is unknown, or a value is wrong.
+    """
+    values: dict[str, object] = {}
+    for override in overrides:
+        values = merged(values, parse_override(override, DataError))
+    return parse(kind, values, where, DataError)
 
 
 def read_header(kind: type[SettingsType], path: Path, schema_version: int) -> SettingsType:

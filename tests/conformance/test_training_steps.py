@@ -51,6 +51,7 @@ def table(golden, told):
         sentence_ids=NAMES,
         first_sentence_C=np.arange(len(CLIPS) + 1),
         tokens=Tokens.from_lists(ids),
+        weight_N=np.ones(len(ids), np.float32),
         by_lang=by_lang,
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from polyreel.data.feature_settings import FeatureSettings, Sampling
-from polyreel.data.features import FeatureStore, FeatureWriter
+from polyreel.data.features import FeatureStore, FeatureWriter, link_store
 from polyreel.errors import DataError, FingerprintError
 
 SETTINGS = FeatureSettings(
@@ -219,3 +219,15 @@ def test_a_killed_writer_can_be_followed_by_another(tmp_path):
     with writer(tmp_path) as store:
         store.add("b", rows(3))
     np.testing.assert_array_equal(FeatureStore.open(tmp_path)["b"], rows(3))
+
+
+def test_a_linked_store_is_a_second_place_and_takes_its_own_way(tmp_path):
+    with writer(tmp_path / "store") as store:
+        store.add("a", rows(2))
+    link_store(tmp_path / "store", tmp_path / "linked")
+    assert (tmp_path / "linked" / "shard-00000.npy").samefile(tmp_path / "store" / "shard-00000.npy")
+    with writer(tmp_path / "linked") as store:
+        store.add("b", rows(1))
+    link_store(tmp_path / "store", tmp_path / "linked")
+    assert FeatureStore.open(tmp_path / "linked").clip_ids == ["a", "b"]
+    assert FeatureStore.open(tmp_path / "store").clip_ids == ["a"]

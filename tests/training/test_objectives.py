@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polyreel.training.objectives import contrastive, distillation, pool_teachers
+from polyreel.training.objectives import contrastive, distillation, pool_teachers, weighted_mean
 
 
 def softmax(logits):
@@ -107,3 +107,41 @@ def test_teacher_pooling_is_named_by_what_it_does_to_similarities():
 def test_learnt_pooling_is_the_weighted_mean():
     teachers = torch.tensor([[[1.0, 4.0]], [[3.0, 0.0]]])
     assert pool_teachers(teachers, "learnt", torch.tensor([0.25, 0.75])).tolist() == [[[2.5, 1.0]]]
+
+
+def slow_weighted(student, teacher, columns, temperature, weights):
+    """Both terms with a weight a text, written as sums over texts and over their clips."""
+    contrast = divergence = 0.0
+    for i, weight in enumerate(weights):
+        down = [row[columns[i]] for row in student]
+        by_text = softmax([one / temperature for one in student[i]])
+        by_clip = softmax([one / temperature for one in down])
+        contrast -= weight * (math.log(by_text[columns[i]]) + math.log(by_clip[i]))
+        for guess, said in ((by_text, teacher[i]), (by_clip, [row[columns[i]] for row in teacher])):
+            target = softmax([one / temperature for one in said])
+            divergence += weight * sum(p * math.log(p / q) for p, q in zip(target, guess, strict=True))
+    return contrast / sum(weights), divergence / sum(weights)
+
+
+@given(seed=st.integers(0, 10**6), rows=st.integers(1, 5), extra=st.integers(0, 4))
+@settings(max_examples=30, deadline=None)
+def test_weighted_terms_equal_the_slow_loop(seed, rows, extra):
+    draw = np.random.default_rng(seed)
+    columns, weights = draw.permutation(rows + extra)[:rows], draw.uniform(0.01, 1, rows)
+    student, teacher = random_sims(seed, rows, rows + extra), random_sims(seed + 1, rows, rows + extra)
+    expected = slow_weighted(student.tolist(), teacher.tolist(), columns, 0.1, weights.tolist())
+    given = torch.from_numpy(columns), 0.1, torch.from_numpy(weights)
+    assert contrastive(student, *given).item() == pytest.approx(expected[0], rel=1e-9)
+    assert distillation(student, teacher, *given).item() == pytest.approx(expected[1], rel=1e-9, abs=1e-12)
+
+
+def test_equal_weights_change_nothing_and_a_small_one_silences_its_text():
+    student, teacher, columns = random_sims(1, 3, 4), random_sims(2, 3, 4), torch.tensor([0, 3, 1])
+    for weight in (0.01, 1.0):
+        even = torch.full((3,), weight, dtype=torch.float64)
+        assert contrastive(student, columns, 0.1, even) == pytest.approx(contrastive(student, columns, 0.1).item())
+    losses = torch.tensor([5.0, 1.0, 3.0])
+    assert weighted_mean(losses, torch.tensor([1e-9, 1.0, 1.0])).item() == pytest.approx(2)
+    assert weighted_mean(losses, None).item() == pytest.approx(3)
+    nobody = torch.zeros(0, dtype=torch.long)
+    assert distillation(student[:0], teacher[:0], nobody, 0.1, torch.zeros(0)).item() == 0

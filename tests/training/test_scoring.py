@@ -1,6 +1,11 @@
 """What a batch offers: one pass gives what one pass each would, teachers and English partners stand at their rows."""
 
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -120,3 +125,23 @@ def test_a_step_computes_where_the_model_is(recipe, training, tmp_path):
     loss.total.backward()
     assert loss.total.device.type == "meta"
     assert {weight.grad.device.type for weight in under_way.model.parameters()} == {"meta"}
+
+
+def test_captions_bring_their_weights_where_the_objective_weighs_them(training, toy, tmp_path):
+    captions = toy.captions
+    weight = pa.array(np.linspace(0.1, 1, captions.num_rows), pa.float32())
+    place = captions.schema.get_field_index("weight")
+    folder = Path(shutil.copytree(toy.folder, tmp_path / "weighed"))
+    changed = replace(toy, captions=captions.set_column(place, captions.schema.field(place), weight), folder=None)
+    changed.save(folder)
+    data = {"dataset": str(folder), "features": "noise"}
+    under_way = training(data=data, objective={"weighs_captions": True})
+    batch = next(sample_batches(under_way.table, 16, "independent", seed=1))
+    found = under_way.scorer.score(batch)
+    keys = zip(captions["caption_id"].to_pylist(), captions["lang"].to_pylist(), weight.to_pylist(), strict=True)
+    weight_of = {(caption_id, lang): one for caption_id, lang, one in keys}
+    for lang, part in batch.by_lang.items():
+        expected = [weight_of[under_way.table.sentence_ids[sentence], lang] for sentence in part.sentences_R]
+        torch.testing.assert_close(found.by_lang[lang].weights_R, torch.tensor(expected))
+    plain = training(data=data)
+    assert all(part.weights_R is None for part in plain.scorer.score(batch).by_lang.values())

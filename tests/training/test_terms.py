@@ -251,3 +251,27 @@ def test_every_term_bears_a_language_absent_from_the_batch_and_no_gradient_reach
     assert loss.parts[f"{term}/sw"] == 0
     loss.total.backward()
     assert taught.sims_KVC.grad is None and all(texts.grad is None for texts in taught.texts)
+
+
+def test_captions_weights_stand_at_their_own_rows(batch):
+    settings = ObjectiveSettings(contrastive_weight=0.5, distillation_weight=2, weighs_captions=True)
+    weights = {lang: torch.linspace(0.1, 1, len(sims.columns_R)) for lang, sims in batch.by_lang.items()}
+    weighed = {lang: replace(sims, weights_R=weights[lang]) for lang, sims in batch.by_lang.items()}
+    loss = objective(settings, replace(batch, by_lang=weighed))
+    for lang, sims in batch.by_lang.items():
+        expected = contrastive(sims.student_RC, sims.columns_R, settings.temperature, weights[lang])
+        torch.testing.assert_close(loss.parts[f"contrastive/{lang}"], expected.detach())
+        student, columns = taught_rows(sims)
+        rows = sims.taught.rows_V
+        expected = distillation(student, sims.taught.sims_KVC.amax(0), columns, 0.1, weights[lang][rows])
+        torch.testing.assert_close(loss.parts[f"distillation/{lang}"], expected.detach())
+
+
+def test_weights_are_those_of_the_rows_that_count(batch):
+    english = batch.by_lang["en"]
+    counted, weights = torch.tensor([1, 4]), torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5])
+    some = replace(english, counted_R=counted, weights_R=weights)
+    loss = objective(ObjectiveSettings(), replace(batch, by_lang={"en": some}))
+    square = english.student_RC[counted][:, english.columns_R[counted]]
+    expected = contrastive(square, torch.arange(2), 0.05, torch.tensor([0.2, 0.5]))
+    torch.testing.assert_close(loss.parts["contrastive/en"], expected.detach())

@@ -44,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> int:
         if is_debugging:
             raise
         return _tell(_one_line(error), SOME_ITEMS_FAILED if isinstance(error, ItemsFailedError) else WRONG_CALL)
-    return _tell("stopped; what was finished is kept", INTERRUPTED) if status == INTERRUPTED else DONE
+    return _tell("stopped; what was finished is kept", INTERRUPTED) if status == INTERRUPTED else status or DONE
 
 
 def _tell(message: str, status: int) -> int:

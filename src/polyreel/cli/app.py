@@ -5,7 +5,18 @@ from typing import Annotated
 from typer import Exit, Option, Typer
 
 from polyreel import __version__
-from polyreel.cli import data, evaluation, features, official, published, search, training
+from polyreel.cli import (
+    data,
+    evaluation,
+    features,
+    official,
+    published,
+    quality,
+    search,
+    sharing,
+    training,
+    translation,
+)
 
 app = Typer(
     name="polyreel",
@@ -44,6 +55,7 @@ importers.command("vatex")(published.vatex)
 importers.command("youcook2")(published.youcook2)
 importers.command("reference")(official.import_reference)
 importers.command("checkpoint")(official.import_checkpoint)
+importers.command("hub")(sharing.import_hub)
 app.command("fetch")(published.fetch)
 app.command("describe")(data.describe)
 app.command("extract")(features.extract)
@@ -52,6 +64,11 @@ stores.command("describe")(features.describe)
 stores.command("merge")(features.merge)
 stores.command("verify")(features.verify)
 app.command("subtitles")(data.subtitles)
+app.command("check")(sharing.check)
+app.command("share")(sharing.share)
+app.command("translate")(translation.translate)
+app.command("judge")(quality.judge)
+app.command("convert")(translation.convert)
 app.command("train")(training.train)
 app.command("profile")(training.profile)
 app.command("bank")(training.bank)

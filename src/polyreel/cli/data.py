@@ -8,6 +8,7 @@ from typer import Argument, Option
 from polyreel.cli.options import AsJson, DatasetFolder, Quiet, Replace, print_json
 from polyreel.cli.progress import shown
 from polyreel.cli.published import report
+from polyreel.cli.quality import Encoder, QualityFile, look_at_quality
 
 
 def world(
@@ -71,19 +72,35 @@ def import_tables(
     report(output, dataset)
 
 
-def describe(dataset: DatasetFolder, as_json: AsJson = False) -> None:
+def describe(
+    dataset: DatasetFolder,
+    quality: Annotated[
+        bool, Option("--quality", help="Judge the translations by their English sentences too.")
+    ] = False,
+    encoder: Encoder = None,
+    settings: QualityFile = None,
+    page: Annotated[
+        Path | None, Option("--page", metavar="FILE", help="With --quality: write it with plots and examples as HTML.")
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
     """Show what a dataset holds: clips, captions by language and origin, features, splits.
+
+    With --quality also how good its translations are (docs/translation-quality.md).
 
     Example: polyreel describe demo/world
     """
     from polyreel import Dataset
     from polyreel import describe as describe_dataset
 
-    description = describe_dataset(Dataset.open(dataset))
+    opened = Dataset.open(dataset)
+    description = describe_dataset(opened)
+    found = look_at_quality(opened, settings, encoder, page, quiet) if quality or page else None
     if as_json:
-        print_json(description.to_json())
+        print_json(description.to_json() | ({} if found is None else {"quality": found.to_json()}))
     else:
-        print("\n".join(description.lines()))
+        print("\n".join(description.lines() + ([] if found is None else ["", *found.lines()])))
 
 
 def subtitles(

@@ -1,10 +1,12 @@
 """What a clip table and a caption table must fulfil before anything is made of them.
 
 Each check names the first offending row by where it came from (`RowName`: a file and line, if the importer knows) and
-counts the others like it, so that one run over bad data tells enough to mend it.
+counts the others like it, so that one run over bad data tells enough to mend it; `checkup` lists them all.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +14,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from polyreel.errors import DataError
-from polyreel.languages import check_lang
+from polyreel.languages import LANGUAGES, unknown_lang
 
 RowName = Callable[[int], str]
+NO_CLIPS = "there are no clips; a dataset needs at least one"
+
+
+class Fault(NamedTuple):
+    """One kind of fault: the rows that have it, and what is wrong with row i, in words that follow its name."""
+
+    rows: Sequence[int] | npt.NDArray[np.int64]
+    says: RowName
+
 
 _REQUIRED = {
     "clip_id": "every clip needs an id of its own",
@@ -40,14 +51,20 @@ def check_clips(clips: pa.Table, has_publisher_splits: bool, row_name: RowName |
     """
     name = row_name or (lambda row: f"clip row {row}")
     if clips.num_rows == 0:
-        raise DataError("there are no clips; a dataset needs at least one")
+        raise DataError(NO_CLIPS)
+    for fault in clip_faults(clips, name):
+        _refuse(fault, name)
+    return _check_sources(clips, has_publisher_splits)
+
+
+def clip_faults(clips: pa.Table, name: RowName) -> Iterator[Fault]:
+    """Yield every kind of fault a clip table can have in its rows, with the rows that have it."""
     for column, advice in _REQUIRED.items():
-        _refuse(_blank(clips[column]), name, f"has no {column}; {advice}")
-    _check_clip_ids(clips, name)
+        yield Fault(_blank(clips[column]), partial(_same_for_all, f"has no {column}; {advice}"))
+    yield _repeated_clip_ids(clips, name)
     spans = zip(clips["start_seconds"].to_pylist(), clips["end_seconds"].to_pylist(), strict=True)
     bad_spans = [row for row, (start, end) in enumerate(spans) if not _is_span(start, end)]
-    _refuse(bad_spans, name, lambda row: _bad_span(clips, row))
-    return _check_sources(clips, has_publisher_splits)
+    yield Fault(bad_spans, lambda row: _bad_span(clips, row))
 
 
 def check_captions(
@@ -65,21 +82,26 @@ def check_captions(
         DataError: at the first kind of fault found.
     """
     name = row_name or (lambda row: f"caption row {row}")
-    for code in captions["lang"].unique().to_pylist():
-        row = pc.index(captions["lang"], code).as_py()
-        check_lang(code, f"{name(row)} (caption {captions['caption_id'][row].as_py()!r})")
-    _refuse(_blank(captions["caption_id"]), name, "has no caption id; every sentence needs one")
+    for fault in caption_faults(captions, clips, origins, name):
+        _refuse(fault, name)
+
+
+def caption_faults(captions: pa.Table, clips: pa.Table, origins: Sequence[str], name: RowName) -> Iterator[Fault]:
+    """Yield every kind of fault a caption table can have in its rows, with the rows that have it."""
+    langs, ids = captions["lang"], captions["caption_id"]
+    strange = _where(pc.invert(pc.is_in(langs, value_set=pa.array(LANGUAGES))))
+    yield Fault(strange, lambda row: f"(caption {ids[row].as_py()!r}) {unknown_lang(langs[row].as_py())}")
+    yield Fault(_blank(ids), partial(_same_for_all, "has no caption id; every sentence needs one"))
     strangers = _where(pc.invert(pc.is_in(captions["clip_id"], value_set=clips["clip_id"].combine_chunks())))
-    _refuse(strangers, name, lambda row: _unknown_clip(captions["clip_id"][row].as_py(), clips))
-    _refuse(
-        _blank(captions["text"]), name, "has an empty caption; leave the caption out where there is none in a language"
-    )
-    _check_caption_ids(captions, name)
+    yield Fault(strangers, lambda row: _unknown_clip(captions["clip_id"][row].as_py(), clips))
+    empty = "has an empty caption; leave the caption out where there is none in a language"
+    yield Fault(_blank(captions["text"]), partial(_same_for_all, empty))
+    yield from _caption_id_faults(captions, name)
     bad_origins = _where(pc.invert(pc.is_in(captions["origin"], value_set=pa.array(origins, pa.string()))))
     allowed = f"allowed are {', '.join(origins)}"
-    _refuse(bad_origins, name, lambda row: f"has the origin {captions['origin'][row].as_py()!r}; {allowed}")
+    yield Fault(bad_origins, lambda row: f"has the origin {captions['origin'][row].as_py()!r}; {allowed}")
     bad_weights = _where(pc.invert(pc.and_(pc.greater(captions["weight"], 0), pc.is_finite(captions["weight"]))))
-    _refuse(bad_weights, name, lambda row: f"has the weight {captions['weight'][row].as_py()}; it must be above 0")
+    yield Fault(bad_weights, lambda row: f"has the weight {captions['weight'][row].as_py()}; it must be above 0")
 
 
 def straddling_sources(clips: pa.Table) -> dict[str, tuple[str, ...]]:
@@ -91,8 +113,8 @@ def straddling_sources(clips: pa.Table) -> dict[str, tuple[str, ...]]:
     return {source: splits for source, splits in splits_of.items() if len(splits) > 1}
 
 
-def _check_caption_ids(captions: pa.Table, name: RowName) -> None:
-    """Refuse a caption id that is used twice in a language, or for sentences of two clips."""
+def _caption_id_faults(captions: pa.Table, name: RowName) -> Iterator[Fault]:
+    """Find caption ids that are used twice in a language, or for sentences of two clips."""
     sentences, langs, clips = (codes(captions[column]) for column in ("caption_id", "lang", "clip_id"))
     keys = sentences * (1 + langs.max(initial=0)) + langs
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
@@ -102,7 +124,7 @@ def _check_caption_ids(captions: pa.Table, name: RowName) -> None:
         key = f"{captions['caption_id'][row].as_py()!r} in {captions['lang'][row].as_py()!r}"
         return f"repeats the caption id {key} of {name(int(earlier[row]))}; it must be unique in its language"
 
-    _refuse(np.flatnonzero(earlier != np.arange(len(keys))), name, repeats)
+    yield Fault(np.flatnonzero(earlier != np.arange(len(keys))), repeats)
     _, first, inverse = np.unique(sentences, return_index=True, return_inverse=True)
     owner = first[inverse]
 
@@ -116,17 +138,17 @@ def _check_caption_ids(captions: pa.Table, name: RowName) -> None:
             f"{other!r}; only a sentence and its translations share an id"
         )
 
-    _refuse(np.flatnonzero(clips != clips[owner]), name, wanders)
+    yield Fault(np.flatnonzero(clips != clips[owner]), wanders)
 
 
-def _check_clip_ids(clips: pa.Table, name: RowName) -> None:
+def _repeated_clip_ids(clips: pa.Table, name: RowName) -> Fault:
     _, first, inverse = np.unique(codes(clips["clip_id"]), return_index=True, return_inverse=True)
     earlier = first[inverse]
 
     def repeats(row: int) -> str:
         return f"repeats the clip id {clips['clip_id'][row].as_py()!r} of {name(int(earlier[row]))}; it must be unique"
 
-    _refuse(np.flatnonzero(earlier != np.arange(clips.num_rows)), name, repeats)
+    return Fault(np.flatnonzero(earlier != np.arange(clips.num_rows)), repeats)
 
 
 def _bad_span(clips: pa.Table, row: int) -> str:
@@ -179,9 +201,13 @@ def _unknown_clip(clip_id: str, clips: pa.Table) -> str:
     )
 
 
-def _refuse(rows: Sequence[int] | npt.NDArray[np.int64], name: RowName, fault: str | RowName) -> None:
-    if len(rows) == 0:
+def _same_for_all(says: str, row: int) -> str:
+    return says
+
+
+def _refuse(fault: Fault, name: RowName) -> None:
+    if len(fault.rows) == 0:
         return
-    first = int(rows[0])
-    more = f" (and {len(rows) - 1} more like it)" if len(rows) > 1 else ""
-    raise DataError(f"{name(first)} {fault if isinstance(fault, str) else fault(first)}{more}")
+    first = int(fault.rows[0])
+    more = f" (and {len(fault.rows) - 1} more like it)" if len(fault.rows) > 1 else ""
+    raise DataError(f"{name(first)} {fault.says(first)}{more}")

@@ -6,12 +6,15 @@ reads, and their fields are the tables' columns.
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from polyreel.errors import DataError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Origin = Literal["human", "machine-translated", "generated"]
 ORIGINS: tuple[str, ...] = get_args(Origin)
@@ -80,7 +83,7 @@ class Caption:
     weight: float = 1.0
 
 
-def as_table(rows: Iterable[Clip] | Iterable[Caption] | pa.Table, schema: pa.Schema) -> pa.Table:
+def as_table(rows: "Iterable[DataclassInstance] | pa.Table", schema: pa.Schema) -> pa.Table:
     """Bring values or a table into a schema's columns; further columns of a table are kept behind them.
 
     Raises:

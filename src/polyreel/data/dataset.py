@@ -28,11 +28,11 @@ from polyreel.storage import fingerprint, write_aside, write_json
 
 PIVOT_LANG = "en"
 SCHEMA_VERSION = 1
-_HEADER, _CLIPS, _CAPTIONS = "dataset.json", "clips.parquet", "captions.parquet"
+HEADER, CLIPS, CAPTIONS = "dataset.json", "clips.parquet", "captions.parquet"
 _MARK = b"polyreel.fingerprint"  # key of a table's metadata
 
 
-class _Header(Settings):
+class Header(Settings):
     """What `dataset.json` holds."""
 
     schema_version: int = Field(description="of the format")
@@ -108,13 +108,13 @@ class Dataset:
             DataError: the folder is no dataset, or was written by a later polyreel, or half written by a killed one.
         """
         folder = Path(folder)
-        if not (folder / _HEADER).is_file():
-            raise DataError(f"{folder} is no dataset: it has no {_HEADER}; make one with `polyreel import tables`")
-        header = read_header(_Header, folder / _HEADER, SCHEMA_VERSION)
+        if not (folder / HEADER).is_file():
+            raise DataError(f"{folder} is no dataset: it has no {HEADER}; make one with `polyreel import tables`")
+        header = read_header(Header, folder / HEADER, SCHEMA_VERSION)
         return cls(
             name=header.name,
-            clips=_read(folder / _CLIPS, CLIP_SCHEMA, header),
-            captions=_read(folder / _CAPTIONS, CAPTION_SCHEMA, header),
+            clips=_read(folder / CLIPS, CLIP_SCHEMA, header),
+            captions=_read(folder / CAPTIONS, CAPTION_SCHEMA, header),
             folder=folder,
             videos_folder=None if header.videos_folder is None else folder / header.videos_folder,
             recorded_warnings=header.recorded_warnings,
@@ -127,7 +127,7 @@ class Dataset:
         killed between two renames leaves nothing that opens. Feature stores in the folder are left alone.
         """
         folder = Path(folder)
-        header = _Header(
+        header = Header(
             schema_version=SCHEMA_VERSION,
             name=self.name,
             videos_folder=_relative(self.videos_folder, folder),
@@ -135,9 +135,9 @@ class Dataset:
             recorded_warnings=self.recorded_warnings,
         )
         with (
-            write_aside(folder / _HEADER) as header_file,
-            write_aside(folder / _CAPTIONS) as captions_file,
-            write_aside(folder / _CLIPS) as clips_file,
+            write_aside(folder / HEADER) as header_file,
+            write_aside(folder / CAPTIONS) as captions_file,
+            write_aside(folder / CLIPS) as clips_file,
         ):
             for table, file in ((self.clips, clips_file), (self.captions, captions_file)):
                 marked = table.replace_schema_metadata({_MARK: self.fingerprint})
@@ -250,13 +250,13 @@ class Dataset:
         return replace(self, clips=clips, captions=captions)
 
 
-def _read(path: Path, schema: pa.Schema, header: _Header) -> pa.Table:
+def _read(path: Path, schema: pa.Schema, header: Header) -> pa.Table:
     """Read one of a dataset's tables; one without a mark, as other tools write it, is taken as it is."""
     table = read_parquet(path)
     mark = (table.schema.metadata or {}).get(_MARK)
     if mark is not None and mark.decode() != header.fingerprint:
         raise DataError(
-            f"{path} and the {_HEADER} beside it are of two datasets; a process that was writing here was stopped; "
+            f"{path} and the {HEADER} beside it are of two datasets; a process that was writing here was stopped; "
             "run it again"
         )
     return as_table(table, schema)

@@ -7,6 +7,8 @@ old manifest, and the next writer overwrites the shard nobody names. There is on
 were made from stands in the manifest too (`feature_shards.Origin`).
 """
 
+import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property
@@ -253,3 +255,21 @@ def _map(shard: Path) -> Rows:
     except (OSError, ValueError) as error:
         raise DataError(f"{shard} is missing or was cut short ({error}); delete its folder and extract again") from None
     return rows
+
+
+def link_store(store: Path, place: Path) -> None:
+    """Give a store a second place that costs no room: hard links where the file system has them, else copies.
+
+    Files of a store are replaced, never changed, so what is added in one place does not show in the other. What is in
+    the place already stays.
+    """
+    if not place.exists():
+        with write_aside(place) as aside:
+            shutil.copytree(store, aside, copy_function=_link_or_copy)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

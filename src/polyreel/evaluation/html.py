@@ -70,10 +70,11 @@ def write_html(
         _reading(),
         _provenance(reports),
     ]
-    write_text(Path(path), _page(title, "\n".join(filter(None, sections))))
+    write_text(Path(path), page(title, "\n".join(filter(None, sections))))
 
 
-def _page(title: str, body: str) -> str:
+def page(title: str, body: str) -> str:
+    """Return a whole page around a body, with its style and its policy."""
     style = files("polyreel.evaluation").joinpath("report.css").read_text(encoding="utf-8")
     head = [
         tag("meta", charset="utf-8"),

@@ -9,8 +9,7 @@ Shapes: `B` batch, `T` tokens, `D` dims.
 """
 
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,6 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES
-from transformers.utils import logging
 
 from polyreel.models.devices import placed
 from polyreel.models.layers import masked_mean
@@ -37,6 +35,7 @@ from polyreel.models.tokenizer_files import as_published, check_tokenizer, saved
 from polyreel.models.tokens import Tokens
 from polyreel.models.trimming import trim_encoder
 from polyreel.models.vocabulary import fingerprint_of_tokenizer, needed_pieces
+from polyreel.progress import quietly
 from polyreel.storage import fingerprint
 
 if TYPE_CHECKING:
@@ -228,18 +227,6 @@ def drop_pooler(model: PreTrainedModel) -> None:
     """Take away an encoder's pooler, so that no weights are kept and trained that nothing reads."""
     if hasattr(model, _POOLER):
         model.register_module(_POOLER, None)
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Keep transformers from drawing progress bars while it loads."""
-    was_enabled = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            logging.enable_progress_bar()
 
 
 def _auto_class(config: PretrainedConfig) -> type[AutoModel] | type[AutoModelForTextEncoding]:

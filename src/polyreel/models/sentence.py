@@ -19,12 +19,13 @@ from sentence_transformers.sentence_transformer import modules
 from torch import Tensor, nn
 
 from polyreel.errors import RecipeError
-from polyreel.models.huggingface import HuggingFaceBackbone, build_encoder, drop_pooler, quietly
+from polyreel.models.huggingface import HuggingFaceBackbone, build_encoder, drop_pooler
 from polyreel.models.pieces import PieceTable
 from polyreel.models.settings import TextSettings
 from polyreel.models.subword import SubwordBackbone
 from polyreel.models.tokenizer_files import as_published
 from polyreel.models.vocabulary import needed_pieces, trimmed
+from polyreel.progress import quietly
 
 _HEAD_MODULES = (modules.Dense, modules.Dropout, modules.LayerNorm, modules.Normalize, modules.Pooling)
 # Prompts that a model's card asks for and none of its files names, by the last part of its name.

@@ -50,6 +50,7 @@ class CaptionTable:
         sentence_ids: caption ids, numbered by position, ordered by clip: an Arrow array, or strings.
         first_sentence_C: sentences of clip c are first_sentence_C[c] to first_sentence_C[c + 1].
         tokens: one ragged row a caption, language after language.
+        weight_N: of each caption, in the order of the tokens' rows.
         by_lang: captions by language code.
     """
 
@@ -57,6 +58,7 @@ class CaptionTable:
     sentence_ids: pa.Array | list[str]
     first_sentence_C: Ints
     tokens: Tokens
+    weight_N: npt.NDArray[np.float32]
     by_lang: dict[str, LangCaptions]
 
 
@@ -123,6 +125,7 @@ def tabulate(dataset: Dataset, langs: Sequence[str], tokenize: Callable[[Sequenc
         sentence_ids=sentence_ids,
         first_sentence_C=first_sentence_C,
         tokens=tokenize(captions["text"].take(np.concatenate(order)).to_pylist()),
+        weight_N=weight_Q[np.concatenate(order)].astype(np.float32),
         by_lang=by_lang,
     )
 

@@ -34,8 +34,8 @@ class TermFacts:
 
 
 TERMS: Mapping[str, TermFacts] = {
-    "contrastive": TermFacts(("temperature",)),
-    "distillation": TermFacts(("distillation_temperature", "teacher_pooling"), needs_teachers=True),
+    "contrastive": TermFacts(("temperature", "weighs_captions")),
+    "distillation": TermFacts(("distillation_temperature", "teacher_pooling", "weighs_captions"), needs_teachers=True),
     "regression": TermFacts(("regression_of", "teacher_pooling"), needs_teachers=True),
     "max_margin": TermFacts(("margin",)),
     "partial_order": TermFacts(("partial_margin", "negative_margin", "num_partials", "partials_by")),
@@ -61,6 +61,9 @@ class ObjectiveSettings(Settings):
     self_teaching_weight: float = Field(default=0.0, ge=0, description="NRCCR: the student's own English similarities")
     imitation_weight: float = Field(default=0.0, ge=0, description="Sentence-BERT: the English sentence's embedding")
     lang_weight: dict[str, float] = Field(default={}, description="weight of a language's terms; 1 for those not named")
+    weighs_captions: bool = Field(
+        default=False, description="whether a caption's weight counts in its loss, beside how often it is drawn"
+    )
     temperature: float = Field(default=0.05, gt=0, description="divides similarities in the contrastive terms")
     distillation_temperature: float = Field(
         default=0.1, gt=0, description="divides both sides' similarities where distributions are imitated"

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, log_softmax
 from polyreel.training.objective_settings import TeacherPooling
 
 
-def contrastive(sims_RC: Tensor, columns_R: Tensor, temperature: float) -> Tensor:
+def contrastive(sims_RC: Tensor, columns_R: Tensor, temperature: float, weights_R: Tensor | None = None) -> Tensor:
     """Tell each text's clip from the batch's others, and each clip's text from the others.
 
     -(1/R) sum_i log softmax_j(S/t)[i, c_i]  -  (1/R) sum_i log softmax over rows(S/t)[i, c_i]: the sum, not the mean,
@@ -23,6 +23,7 @@ def contrastive(sims_RC: Tensor, columns_R: Tensor, temperature: float) -> Tenso
         sims_RC: cosine similarities, rows are texts.
         columns_R: the clip of each row; all different.
         temperature: divides the similarities.
+        weights_R: how much each text counts (`weighted_mean`), in both directions; None: all alike.
 
     Returns:
         A scalar, 0 for no rows.
@@ -31,10 +32,16 @@ def contrastive(sims_RC: Tensor, columns_R: Tensor, temperature: float) -> Tenso
         return sims_RC.sum() * 0
     logits_RC = sims_RC / temperature
     own_R = torch.arange(len(columns_R), device=sims_RC.device)
-    return cross_entropy(logits_RC, columns_R) + cross_entropy(logits_RC[:, columns_R].T, own_R)
+    if weights_R is None:
+        return cross_entropy(logits_RC, columns_R) + cross_entropy(logits_RC[:, columns_R].T, own_R)
+    by_text_R = cross_entropy(logits_RC, columns_R, reduction="none")
+    by_clip_R = cross_entropy(logits_RC[:, columns_R].T, own_R, reduction="none")
+    return weighted_mean(by_text_R, weights_R) + weighted_mean(by_clip_R, weights_R)
 
 
-def distillation(student_RC: Tensor, teacher_RC: Tensor, columns_R: Tensor, temperature: float) -> Tensor:
+def distillation(
+    student_RC: Tensor, teacher_RC: Tensor, columns_R: Tensor, temperature: float, weights_R: Tensor | None = None
+) -> Tensor:
     """Give the student the teacher's distribution over clips for each text, and over texts for each clip.
 
     CE(softmax(T/t), softmax(S/t)) - H(softmax(T/t)), summed over the two directions, each a mean over its rows: C2KD's
@@ -47,6 +54,7 @@ def distillation(student_RC: Tensor, teacher_RC: Tensor, columns_R: Tensor, temp
         teacher_RC: of a teacher, or of several pooled; no gradient flows into them.
         columns_R: the clip of each row; all different.
         temperature: divides the similarities of both.
+        weights_R: how much each text counts (`weighted_mean`), in both directions; None: all alike.
 
     Returns:
         A scalar, 0 for no rows.
@@ -54,7 +62,21 @@ def distillation(student_RC: Tensor, teacher_RC: Tensor, columns_R: Tensor, temp
     if len(columns_R) == 0:
         return student_RC.sum() * 0
     student_RC, teacher_RC = student_RC / temperature, teacher_RC.detach() / temperature
-    return _divergence(student_RC, teacher_RC) + _divergence(student_RC[:, columns_R].T, teacher_RC[:, columns_R].T)
+    by_text_R = _divergence(student_RC, teacher_RC)
+    by_clip_R = _divergence(student_RC[:, columns_R].T, teacher_RC[:, columns_R].T)
+    return weighted_mean(by_text_R, weights_R) + weighted_mean(by_clip_R, weights_R)
+
+
+def weighted_mean(losses_R: Tensor, weights_R: Tensor | None) -> Tensor:
+    """Average losses by how far their texts are trusted: sum_i w_i l_i / sum_i w_i; the plain mean without weights.
+
+    A text's weight stands at its own loss in both directions; as one of the others it counts fully. Weighing each
+    pair's loss by a confidence in the pair is what noise-robust cross-lingual retrieval does about wrong translations
+    (NRCCR, Wang et al. 2022, arXiv 2208.12526; DCOT, Wang et al. 2023, arXiv 2309.05451). There the confidence comes
+    of back-translation or of optimal transport within the batch; here it is a column of the captions, so that it can
+    be read, and mended, before training. The mean is over weights, so that a batch of poor texts steps no less far.
+    """
+    return losses_R.mean() if weights_R is None else (weights_R * losses_R).sum() / weights_R.sum()
 
 
 def pool_teachers(sims_KRC: Tensor, pooling: TeacherPooling, weights_K: Tensor | None = None) -> Tensor:
@@ -85,6 +107,6 @@ def pool_teachers(sims_KRC: Tensor, pooling: TeacherPooling, weights_K: Tensor |
 
 
 def _divergence(student_RC: Tensor, teacher_RC: Tensor) -> Tensor:
-    """KL(softmax(teacher) || softmax(student)) along the last dimension, mean over rows."""
+    """KL(softmax(teacher) || softmax(student)) along the last dimension, one number a row."""
     log_student_RC, log_teacher_RC = log_softmax(student_RC, dim=-1), log_softmax(teacher_RC, dim=-1)
-    return (log_teacher_RC.exp() * (log_teacher_RC - log_student_RC)).sum(-1).mean()
+    return (log_teacher_RC.exp() * (log_teacher_RC - log_student_RC)).sum(-1)

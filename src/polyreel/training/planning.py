@@ -10,9 +10,9 @@ from itertools import product
 from pathlib import Path
 
 from polyreel.errors import RecipeError
-from polyreel.settings import Table, parse
+from polyreel.settings import Table, merged, parse
 from polyreel.training.experiment_settings import ExperimentSettings
-from polyreel.training.recipe_files import merged, read_recipe_table
+from polyreel.training.recipe_files import read_recipe_table
 from polyreel.training.recipes import Recipe
 
 Cell = tuple[tuple[str, str], ...]

@@ -4,14 +4,11 @@ What a recipe says is in `recipes.py`; here is how it is read. Recipes that ship
 `msrvtt1k/c2kd`; any other is a path to a TOML file.
 """
 
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import tomli_w
-
 from polyreel.errors import RecipeError
-from polyreel.settings import Table, parse, read_toml
+from polyreel.settings import merged, parse, parse_override, read_toml
 from polyreel.training.recipes import Recipe
 
 SHIPPED = Path(__file__).parents[1] / "recipes"
@@ -29,7 +26,7 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Reci
     """
     values = read_recipe_table(name_or_path)
     for override in overrides:
-        values = merged(values, _parse_override(override))
+        values = merged(values, parse_override(override))
     recipe = parse(Recipe, values, f"recipe {str(name_or_path)!r}")
     recipe.check()
     return recipe
@@ -63,23 +60,3 @@ def find_recipe(name_or_path: str | Path) -> Path:
         )
     )
     raise RecipeError(f"{str(name_or_path)!r} is neither a .toml file nor a shipped recipe; shipped are {names}")
-
-
-def merged(values: Table, changes: Table) -> dict[str, object]:
-    """Return nested tables with changes laid over them; `langs` and other lists are replaced whole."""
-    result = dict(values)
-    for key, change in changes.items():
-        old = result.get(key)
-        result[key] = merged(old, change) if isinstance(old, Mapping) and isinstance(change, Mapping) else change
-    return result
-
-
-def _parse_override(override: str) -> dict[str, object]:
-
-    key, equals, value = override.partition("=")
-    if not equals or not key.strip():
-        raise RecipeError(f"{override!r} is no setting; write key=value, as in objective.temperature=0.1")
-    try:
-        return tomllib.loads(f"{key} = {value}")
-    except tomllib.TOMLDecodeError:
-        return tomllib.loads(f"{key} = {tomli_w.dumps({'x': value.strip()})[4:]}")

@@ -61,6 +61,7 @@ class ScoredLang:
         taught: None where no teachers are asked.
         own: None where the student is not asked, and in the teachers' language.
         counted_R: rows that count in the contrastive term, with their clips; None: all rows, with all clips.
+        weights_R: how much each row counts, where the objective weighs captions; None: all alike.
     """
 
     texts_RD: Tensor
@@ -69,6 +70,7 @@ class ScoredLang:
     taught: Taught | None = None
     own: OwnEnglish | None = None
     counted_R: Tensor | None = None
+    weights_R: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +129,7 @@ class Scorer:
         self._is_known_S = None if known is None else np.array([str(one) in known for one in table.sentence_ids])
         self._lang = recipe.teachers.lang
         self._asks_itself = recipe.objective.asks_itself
+        self._weight_N = torch.from_numpy(table.weight_N) if recipe.objective.weighs_captions else None
 
     def score(self, batch: ParallelBatch, teacher_weights_K: Tensor | None = None) -> ScoredBatch:
         """Embed all languages' captions in one pass, and compare each language with the batch's clips."""
@@ -154,6 +157,7 @@ class Scorer:
                 taught=self._ask_teachers(part, batch.clips_B),
                 own=own.get(lang),
                 counted_R=self._counted(part) if lang == self._lang else None,
+                weights_R=None if self._weight_N is None else self._weight_N[part.rows_R].to(self._device),
             )
         return ScoredBatch(
             clips_CD=clips_BD, by_lang=by_lang, teachers_lang=self._lang, teacher_weights_K=teacher_weights_K

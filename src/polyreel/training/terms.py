@@ -83,10 +83,11 @@ def _teacher_weights(settings: ObjectiveSettings, batch: ScoredBatch, lang: str)
 def _contrastive(settings: ObjectiveSettings, batch: ScoredBatch, lang: str) -> Tensor:
     sims = batch.by_lang[lang]
     if sims.counted_R is None:
-        return contrastive(sims.student_RC, sims.columns_R, settings.temperature)
+        return contrastive(sims.student_RC, sims.columns_R, settings.temperature, sims.weights_R)
+    weights_R = None if sims.weights_R is None else sims.weights_R[sims.counted_R]
     counted_RR = sims.student_RC[sims.counted_R][:, sims.columns_R[sims.counted_R]]
     own_R = torch.arange(len(counted_RR), device=counted_RR.device)
-    return contrastive(counted_RR, own_R, settings.temperature)
+    return contrastive(counted_RR, own_R, settings.temperature, weights_R)
 
 
 def _max_margin(settings: ObjectiveSettings, batch: ScoredBatch, lang: str) -> Tensor:
@@ -95,8 +96,11 @@ def _max_margin(settings: ObjectiveSettings, batch: ScoredBatch, lang: str) -> T
 
 
 def _distillation(settings: ObjectiveSettings, batch: ScoredBatch, lang: str) -> Tensor:
+    sims, taught = batch.by_lang[lang], batch.by_lang[lang].taught
+    weights_V = None if taught is None or sims.weights_R is None else sims.weights_R[taught.rows_V]
+
     def of_one(student_VC: Tensor, teacher_VC: Tensor, columns_V: Tensor) -> Tensor:
-        return distillation(student_VC, teacher_VC, columns_V, settings.distillation_temperature)
+        return distillation(student_VC, teacher_VC, columns_V, settings.distillation_temperature, weights_V)
 
     return _over_teachers(settings, batch, lang, of_one)
 

@@ -1,12 +1,15 @@
-"""Features as people keep them: one array with a list of ids, an .npz by clip id, or a folder of `.npy` files.
+"""Features as people keep them: one array with a list of ids, an .npz by clip id, `.npy` files in a folder or in tars.
 
 They are read lazily, clip by clip, after the ids have been checked, and written to a feature store.
 """
 
+import io
+import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import numpy.typing as npt
@@ -37,14 +40,15 @@ class FeatureFiles:
 
 
 def open_features(folder: Path, layout: FeatureLayout) -> FeatureFiles:
-    """Open what a layout names: an array with ids, an `.npz` by clip id, or a folder of `CLIP.npy`.
+    """Open what a layout names: an array with ids, an `.npz` by clip id, a folder of `CLIP.npy` or of tar shards.
 
     Raises:
         DataError: a file is missing or no array, or array and ids do not fit one another.
     """
     path = find_file(folder, layout.file)
     if path.is_dir():
-        return _open_folder(path, layout.file)
+        shards = sorted(path.glob("*.tar"))
+        return _open_shards(shards, layout.file) if shards else _open_folder(path, layout.file)
     with _naming(layout.file):
         content = np.load(path, mmap_mode="r", allow_pickle=False)
     if layout.ids is not None:
@@ -113,6 +117,26 @@ def _open_folder(path: Path, file: str) -> FeatureFiles:
     )
 
 
+def _open_shards(shards: Sequence[Path], file: str) -> FeatureFiles:
+    """Open tar shards of WebDataset with `KEY.npy` in them; keys are clip ids, quoted like an address or not."""
+    members: list[tuple[Path, tarfile.TarInfo]] = []
+    for shard in shards:
+        with _naming(f"{file}/{shard.name}"), tarfile.open(shard) as archive:
+            members += [(shard, member) for member in archive if member.name.endswith(".npy")]
+
+    def rows(position: int) -> Rows:
+        shard, member = members[position]
+        with shard.open("rb") as stream:
+            stream.seek(member.offset_data)
+            return _at_least_2d(np.load(io.BytesIO(stream.read(member.size)), allow_pickle=False))
+
+    return FeatureFiles(
+        clip_ids=[unquote(member.name.removesuffix(".npy").removeprefix("./")) for _, member in members],
+        place=lambda position: f"{file}/{members[position][0].name}, {members[position][1].name}",
+        rows=rows,
+    )
+
+
 def _open_archive(archive: "np.lib.npyio.NpzFile", file: str) -> FeatureFiles:
     names = archive.files
     return FeatureFiles(
@@ -159,5 +183,5 @@ def _naming(place: str) -> Iterator[None]:
         yield
     except DataError as error:
         raise DataError(f"{place}: {error}") from None
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, tarfile.TarError) as error:
         raise DataError(f"{place} is no array of numbers that numpy reads without pickle ({error})") from None

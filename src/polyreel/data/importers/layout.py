@@ -84,7 +84,7 @@ class CaptionsLayout(Settings):
 class FeatureLayout(Settings):
     """The features of one extractor."""
 
-    file: str = Field(description="an array .npy or .npz, or a folder of CLIP.npy")
+    file: str = Field(description="an array .npy or .npz, or a folder of CLIP.npy or of tar shards")
     ids: str | None = Field(default=None, description="text file with the clip id of each row of the array, one a line")
 
 
