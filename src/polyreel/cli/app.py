@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Exit, Option, Typer
 
 from polyreel import __version__
-from polyreel.cli import data, evaluation, official, published, search, training
+from polyreel.cli import browsing, data, evaluation, official, published, search, training
 
 app = Typer(
     name="polyreel",
@@ -49,6 +49,7 @@ app.command("train")(training.train)
 app.command("bank")(training.bank)
 app.command("evaluate")(evaluation.evaluate)
 app.command("compare")(evaluation.compare)
+app.command("browse")(browsing.browse)
 app.command("experiment")(training.experiment)
 app.command("reproduce")(training.reproduce)
 app.command("index")(search.index)

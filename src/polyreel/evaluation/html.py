@@ -1,13 +1,19 @@
-"""The report as one HTML file: plots, pictures and tables that open anywhere, without a network or a script.
+"""The report as one HTML file: plots, pictures and tables that open anywhere, without a network.
 
-The page carries its own style (`report.css`), follows the reader's light or dark setting and the width of a phone,
-and a content policy forbids it to load anything.
+The page carries its own style (`report.css`), follows the reader's light or dark setting and the width of a phone, and
+a content policy forbids it to load anything. Only the error browser has a script, named in the policy by its digest;
+all else on the page stands without one. A page weighs 20 MB at most: what has to give is the browser's pictures.
 """
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
+from polyreel.errors import DataError
+from polyreel.evaluation.browser import Browser, browser_html, browser_script
 from polyreel.evaluation.comparison import Comparison, compare
 from polyreel.evaluation.curves import line_plot, read_curves
 from polyreel.evaluation.estimates import LOWER_IS_BETTER, MEAN_LANG
@@ -17,9 +23,13 @@ from polyreel.evaluation.metrics import DIRECTIONS, METRICS, Direction, Metric
 from polyreel.evaluation.plots import bars_by_language, color_class, forest, legend
 from polyreel.evaluation.report import Report
 from polyreel.evaluation.tables import DIRECTION_NAMES, Table, by_system, has_variance, lang_name, of_differences
+from polyreel.evaluation.thumbnails import fit_pictures
 from polyreel.storage import write_text
 
+MAX_PAGE_BYTES = 20_000_000
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_NOTE_BYTES = 1_000  # what the browser's notes may add
+_STYLES = ("report.css", "browser.css")
 _READING = (
     ("R@k", "how many of the queries, in percent, have a right answer among the first k; higher is better."),
     ("MedR, MnR", "the median and the mean rank of the first right answer; 1 is best."),
@@ -41,6 +51,7 @@ def write_html(
     baseline: str | None = None,
     runs: Mapping[str, Path | Sequence[Path]] | None = None,
     gallery: Gallery | None = None,
+    browser: Browser | None = None,
     notes: Sequence[str] = (),
 ) -> None:
     """Write reports of the same queries as one self-contained page.
@@ -53,10 +64,12 @@ def write_html(
         baseline: name of the report the others are held against; None compares each with all before it.
         runs: run folders or `metrics.jsonl` files by system, for the training curves.
         gallery: queries with their answers in pictures.
+        browser: every query, to be filtered, sorted and sliced; its pictures are reduced until the page fits.
         notes: paragraphs under the heading, plain words.
 
     Raises:
-        DataError: the reports cannot be compared, or a `metrics.jsonl` cannot be read.
+        DataError: the reports cannot be compared, a `metrics.jsonl` cannot be read, or the page would weigh too much
+            even without pictures.
     """
     comparison = compare(reports, baseline=baseline) if len(reports) > 1 else None
     sections = [
@@ -70,20 +83,43 @@ def write_html(
         _reading(),
         _provenance(reports),
     ]
-    write_text(Path(path), _page(title, "\n".join(filter(None, sections))))
+    names = {report.name: position for position, report in enumerate(reports)}
+    write_text(Path(path), _with_browser(title, sections, browser, names) if browser else _page(title, sections))
 
 
-def _page(title: str, body: str) -> str:
-    style = files("polyreel.evaluation").joinpath("report.css").read_text(encoding="utf-8")
+def _with_browser(title: str, sections: Sequence[str], browser: Browser, colors: Mapping[str, int]) -> str:
+    """Return the page with the browser before the tables, its pictures reduced until it fits."""
+    before, after = sections[:-3], sections[-3:]
+
+    def page(shown: Browser, pictures: Mapping[str, bytes]) -> str:
+        return _page(title, [*before, browser_html(shown, pictures, colors), *after], browser_script())
+
+    num_bytes = len(page(browser, {}).encode())
+    if num_bytes > MAX_PAGE_BYTES:
+        raise DataError(
+            f"the page would weigh {num_bytes / 1e6:.1f} MB without pictures; expected at most "
+            f"{MAX_PAGE_BYTES / 1e6:.0f} MB; examine fewer queries or fewer systems"
+        )
+    fitted = fit_pictures(browser.pictures, MAX_PAGE_BYTES - num_bytes - _NOTE_BYTES, browser.times_shown())
+    notes = (*browser.notes, *filter(None, [fitted.note]))
+    return page(replace(browser, notes=notes), fitted.pictures)
+
+
+def _page(title: str, sections: Sequence[str], script: str = "") -> str:
+    folder = files("polyreel.evaluation")
+    style = "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in _STYLES)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"{_POLICY}; script-src 'sha256-{digest}'" if script else _POLICY
     head = [
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
         tag("title", words(title)),
         tag("style", style),
     ]
-    return f"<!doctype html>\n{tag('html', tag('head', *head), tag('body', tag('main', body)), lang='en')}\n"
+    main = tag("main", "\n".join(filter(None, sections)))
+    return f"<!doctype html>\n{tag('html', tag('head', *head), tag('body', main), lang='en')}\n"
 
 
 def _header(reports: Sequence[Report], title: str, notes: Sequence[str]) -> str:

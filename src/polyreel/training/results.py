@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polyreel.data.dataset import Dataset
+from polyreel.evaluation.browser import Browser
 from polyreel.evaluation.comparison import Comparison, compare
 from polyreel.evaluation.gallery import Gallery
 from polyreel.evaluation.html import write_html
@@ -95,11 +96,14 @@ class ExperimentResult:
             ],
         }
 
-    def save(self, galleries: Mapping[str, Gallery] | None = None) -> list[Path]:
+    def save(
+        self, galleries: Mapping[str, Gallery] | None = None, browsers: Mapping[str, Browser] | None = None
+    ) -> list[Path]:
         """Write tables, JSON and pages to the experiment's folder.
 
         Args:
             galleries: queries with their answers in pictures, by cell name.
+            browsers: every query with its answers, by cell name.
 
         Returns:
             The pages.
@@ -110,7 +114,6 @@ class ExperimentResult:
         for cell in self.cells:
             page = self.folder / (f"report-{_file_name(cell.name)}.html" if len(self.cells) > 1 else "report.html")
             title = f"{self.title}: {cell.name}" if cell.name else self.title
-            gallery = (galleries or {}).get(cell.name)
             write_html(
                 page,
                 cell.reports,
@@ -118,7 +121,8 @@ class ExperimentResult:
                 metric=cell.metric,
                 baseline=cell.baseline,
                 runs=cell.runs,
-                gallery=gallery,
+                gallery=(galleries or {}).get(cell.name),
+                browser=(browsers or {}).get(cell.name),
             )
             pages.append(page)
         return pages
