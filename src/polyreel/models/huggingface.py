@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
@@ -30,8 +31,9 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPI
 from transformers.utils import logging
 from transformers.utils.hub import cached_file
 
-from polyreel.errors import RecipeError
+from polyreel.errors import DataError, RecipeError
 from polyreel.models.layers import masked_mean
+from polyreel.models.plain_tokens import PlainTokenizer, TokenSettings
 from polyreel.models.settings import TextSettings
 from polyreel.models.tokens import Tokens
 
@@ -97,6 +99,10 @@ class HuggingFaceBackbone(nn.Module):
         """Turn B texts into vectors `[B, D]`, padded to the longest of them."""
         device = next(self.model.parameters()).device
         ids_BT, mask_BT = (torch.from_numpy(array).to(device) for array in tokens.padded(pad_id=self.pad_id))
+        return self.pool(ids_BT, mask_BT)
+
+    def pool(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
+        """Turn padded tokens `[B, T]` into vectors `[B, D]`; where the mask is false there is none."""
         answer = self.model(input_ids=ids_BT, attention_mask=mask_BT.long())
         states_BTD: Tensor = answer.last_hidden_state
         if self.head is not None:
@@ -106,6 +112,23 @@ class HuggingFaceBackbone(nn.Module):
             return masked_mean(states_BTD, mask_BT)
         pooled_BD: Tensor | None = getattr(answer, "pooler_output", None)
         return states_BTD[:, 0] if pooled_BD is None else pooled_BD
+
+    @property
+    def tokens(self) -> PlainTokenizer:
+        """The tokenizer as it works without transformers.
+
+        Raises:
+            DataError: it exists as Python alone.
+        """
+        if not isinstance(self._tokenizer, PreTrainedTokenizerFast):
+            raise DataError(
+                f"the tokenizer of this model is a {type(self._tokenizer).__name__}, which has no {_TOKENIZER_FILE}; "
+                "take an encoder that has one"
+            )
+        settings = TokenSettings(
+            max_tokens=self._max_tokens, has_special=True, prompt=self._prompt, unknown=self._unknown, pad=self.pad_id
+        )
+        return PlainTokenizer(Tokenizer.from_str(self._tokenizer.backend_tokenizer.to_str()), settings)
 
     def vocabulary(self) -> Mapping[str, int]:
         """Return the number of every token."""

@@ -22,9 +22,9 @@ from torch.nn import functional
 
 from polyreel.data.feature_settings import FeatureSettings
 from polyreel.data.features import FeatureStore
-from polyreel.data.features import check_features as check_rows
-from polyreel.errors import DataError, FingerprintError
+from polyreel.errors import DataError
 from polyreel.models.card import model_card
+from polyreel.models.frames import by_length, check_clips, check_store
 from polyreel.models.settings import RetrieverSettings, TextSettings, VideoSettings
 from polyreel.models.text import TextTower, build_backbone, open_backbone
 from polyreel.models.tokens import Tokens
@@ -119,7 +119,7 @@ class Retriever(nn.Module):
         tokens = self.text.tokenize(texts)
         found = np.zeros((len(tokens), self.settings.embed_dim), np.float32)
         with self._asked():
-            for rows in _by_length(tokens.lengths, batch_size):
+            for rows in by_length(tokens.lengths, batch_size):
                 found[rows] = self.embed_texts(tokens.select(rows)).cpu().numpy()
         return found
 
@@ -129,11 +129,10 @@ class Retriever(nn.Module):
         Raises:
             DataError: a matrix of another width, without rows, or with NaN.
         """
-        for number, matrix in enumerate(features):
-            check_rows(f"#{number}", matrix, self.features.dim)
+        check_clips(features, self.features.dim)
         found = np.zeros((len(features), self.settings.embed_dim), np.float32)
         with self._asked():
-            for rows in _by_length(np.array([len(matrix) for matrix in features]), batch_size):
+            for rows in by_length(np.array([len(matrix) for matrix in features]), batch_size):
                 video_CTD, mask_CT = self.video.frames([features[row] for row in rows])
                 found[rows] = self.embed_clips(video_CTD.to(self.device), mask_CT.to(self.device)).cpu().numpy()
         return found
@@ -144,11 +143,7 @@ class Retriever(nn.Module):
         Raises:
             FingerprintError: their extractor, its fingerprint, their width or the sampling of their frames is another.
         """
-        if difference := store.settings.difference(self.features):
-            raise FingerprintError(
-                f"{store.folder} holds other features than this model was trained on: {difference}; extract those, or "
-                "train a model on these"
-            )
+        check_store(store, self.features)
 
     def save(self, folder: Path | str) -> None:
         """Write the model's folder, aside and renamed; an older one of that name is replaced."""
@@ -221,13 +216,6 @@ class Retriever(nn.Module):
                 yield
         finally:
             self.train(was_training)
-
-
-def _by_length(lengths: npt.NDArray[np.integer], batch_size: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield the positions of what is encoded together: similar lengths, so that little is padded."""
-    order = np.argsort(lengths, kind="stable")
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
 
 
 def _shapes(file: Path, prefix: str) -> dict[str, Sequence[int]]:
