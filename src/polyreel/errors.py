@@ -16,7 +16,14 @@ Every message says what was found, what is allowed, where, and what to do. The c
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-_EXTRA_OF = {"torch": "train", "transformers": "train", "sentence_transformers": "train"}
+_EXTRA_OF = {
+    "torch": "train",
+    "transformers": "train",
+    "sentence_transformers": "train",
+    "onnx": "export",
+    "onnxscript": "export",
+    "mteb": "mteb",
+}
 
 
 class PolyreelError(Exception):

@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Exit, Option, Typer
 
 from polyreel import __version__
-from polyreel.cli import browsing, data, evaluation, official, published, search, training
+from polyreel.cli import browsing, data, evaluation, official, published, publishing, search, training
 
 app = Typer(
     name="polyreel",
@@ -52,5 +52,7 @@ app.command("compare")(evaluation.compare)
 app.command("browse")(browsing.browse)
 app.command("experiment")(training.experiment)
 app.command("reproduce")(training.reproduce)
+app.command("export")(publishing.export)
+app.command("publish")(publishing.publish)
 app.command("index")(search.index)
 app.command("search")(search.search)

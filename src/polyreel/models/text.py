@@ -52,7 +52,11 @@ class TextTower(nn.Module):
 
     def forward(self, tokens: Tokens) -> Tensor:
         """Encode B texts: `[B, embed_dim]`, not normalised."""
-        embeddings: Tensor = self.project(self.dropout(self.norm(self.backbone(tokens))))
+        return self.head(self.backbone(tokens))
+
+    def head(self, vectors_BD: Tensor) -> Tensor:
+        """Turn the backbone's vectors into embeddings `[B, embed_dim]`, not normalised."""
+        embeddings: Tensor = self.project(self.dropout(self.norm(vectors_BD)))
         return embeddings
 
     def train(self, mode: bool = True) -> Self:
