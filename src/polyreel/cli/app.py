@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Exit, Option, Typer
 
 from polyreel import __version__
-from polyreel.cli import browsing, data, evaluation, official, published, publishing, search, training
+from polyreel.cli import browsing, data, evaluation, official, published, publishing, search, tables, training
 
 app = Typer(
     name="polyreel",
@@ -50,6 +50,7 @@ app.command("bank")(training.bank)
 app.command("evaluate")(evaluation.evaluate)
 app.command("compare")(evaluation.compare)
 app.command("browse")(browsing.browse)
+app.command("table")(tables.table)
 app.command("experiment")(training.experiment)
 app.command("reproduce")(training.reproduce)
 app.command("export")(publishing.export)

@@ -33,8 +33,8 @@ def card_results(report: Report, model_fingerprint: str) -> CardResults:
     )
     said = (
         f"Measured with polyreel {report.versions.get('polyreel', '')}, model {model_fingerprint}, on {ground.dataset} "
-        f"{ground.dataset_fingerprint}, split {ground.split}, features {ground.extractor} {ground.features_fingerprint}; "
-        f"intervals are 95 %, over source videos.{of_seeds}"
+        f"{ground.dataset_fingerprint}, split {ground.split}, features {ground.extractor} "
+        f"{ground.features_fingerprint}; intervals are 95 %, over source videos.{of_seeds}"
     )
     return CardResults(
         markdown="\n\n".join([*(one_system(report, direction).markdown() for direction in DIRECTIONS), said]),

@@ -18,6 +18,7 @@ from polyreel.evaluation.comparison import Comparison, compare
 from polyreel.evaluation.curves import line_plot, read_curves
 from polyreel.evaluation.estimates import LOWER_IS_BETTER, MEAN_LANG
 from polyreel.evaluation.gallery import Gallery, gallery_html
+from polyreel.evaluation.layouts import html_table
 from polyreel.evaluation.markup import tag, words
 from polyreel.evaluation.metrics import DIRECTIONS, METRICS, Direction, Metric
 from polyreel.evaluation.plots import bars_by_language, color_class, forest, legend
@@ -205,22 +206,11 @@ def _tables(reports: Sequence[Report], comparison: Comparison | None, metric: Me
             _folded(f"{pair[0]} less {pair[1]}", [of_differences(comparison, pair, way) for way in DIRECTIONS])
             for pair in comparison.pairs()
         ]
-    return tag("section", tag("h2", "All figures"), _table(by_system(reports, metric)), *further)
+    return tag("section", tag("h2", "All figures"), html_table(by_system(reports, metric)), *further)
 
 
 def _folded(name: str, tables: Sequence[Table]) -> str:
-    return tag("details", tag("summary", words(name)), *map(_table, tables))
-
-
-def _table(table: Table) -> str:
-    head = tag("tr", *(tag("th", words(cell), scope="col") for cell in table.header))
-    rows = [
-        tag("tr", tag("th", words(row[0]), scope="row"), *(tag("td", words(cell)) for cell in row[1:]))
-        for row in table.rows
-    ]
-    inner = tag("table", tag("caption", words(table.title)), tag("thead", head), tag("tbody", *rows))
-    note = tag("p", words(table.note), class_="soft") if table.note else ""
-    return tag("div", inner, class_="scroll", tabindex="0", role="region", aria_label=table.title) + note
+    return tag("details", tag("summary", words(name)), *map(html_table, tables))
 
 
 def _reading() -> str:

@@ -15,9 +15,10 @@ from polyreel.evaluation.comparison import Comparison, compare
 from polyreel.evaluation.gallery import Gallery
 from polyreel.evaluation.html import write_html
 from polyreel.evaluation.metrics import Metric
+from polyreel.evaluation.registry import RESULT_SCHEMA_VERSION
 from polyreel.evaluation.report import Report
 from polyreel.evaluation.tables import Table, by_system, of_differences
-from polyreel.storage import Json, write_json, write_text
+from polyreel.storage import Json, code_fingerprint, read_json, write_json, write_text
 
 TABLED: tuple[Metric, ...] = ("R@1", "R@5", "R@10")
 
@@ -83,13 +84,17 @@ class ExperimentResult:
         return "\n\n".join(parts) + "\n"
 
     def to_json(self) -> dict[str, Json]:
-        """Return every figure and difference."""
+        """Return every figure and difference, with the fingerprints of recipes and code."""
         return {
+            "schema_version": RESULT_SCHEMA_VERSION,
             "title": self.title,
+            "code": code_fingerprint(),
             "cells": [
                 {
                     "values": dict(cell.values),
-                    "reports": [report.to_json() for report in cell.reports],
+                    "reports": [
+                        {**report.to_json(), "recipes": _recipes(cell, report.name)} for report in cell.reports
+                    ],
                     "differences": cell.comparison.to_json()["differences"] if cell.comparison else [],
                 }
                 for cell in self.cells
@@ -148,6 +153,11 @@ def summarise(
         runs=runs,
         dataset=dataset,
     )
+
+
+def _recipes(cell: CellResult, system: str) -> list[Json]:
+    """Return the fingerprints of the recipes of a system's runs, seed by seed."""
+    return [read_json(run / "run.json")["recipe_fingerprint"] for run in cell.runs[system]]
 
 
 def _file_name(name: str) -> str:
