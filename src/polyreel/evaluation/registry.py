@@ -7,6 +7,7 @@ any other JSON object: seconds, bytes, shares, each under its name.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -22,8 +23,8 @@ RESULT_SCHEMA_VERSION = 1
 NOT_RECORDED = "not recorded"
 _HEADING = """# Results, as they lie in `results/`
 
-Made by `polyreel table results/*.json --format md`, and not to be edited. Intervals are 95 %, over source videos; `docs/results.md`
-says what the figures mean. Older files do not hold the fingerprints of recipes and code."""
+Made by `polyreel table results/*.json --format md`, and not to be edited. Intervals are 95 %, over source videos;
+`docs/results.md` says what the figures mean. Older files do not hold the fingerprints of recipes and code."""
 
 
 class _Lenient(BaseModel):
@@ -173,7 +174,7 @@ def _measured(name: str, value: Json) -> Iterator[tuple[str, str]]:
             yield from _measured(f"{name}, {key}" if name else key, inner)
     elif isinstance(value, list) and value and all(isinstance(one, int | float) for one in value):
         numbers = sorted(float(one) for one in value if isinstance(one, int | float))
-        middle = numbers[len(numbers) // 2]
+        middle = median(numbers)
         spread = f" ({numbers[0]:,.4g} – {numbers[-1]:,.4g}, {len(numbers)} times)" if len(numbers) > 1 else ""
         yield name, f"{middle:,.4g}{spread}"
     elif isinstance(value, list):
