@@ -143,11 +143,17 @@ def compare(reports: Sequence[Report], *, baseline: str | None = None) -> Compar
         for earlier, later in combinations(reports, 2)
         if baseline in (None, earlier.name, later.name)
     ]
-    estimates = {report.name: report.rows(num_resamples=MANY_RESAMPLES) for report in reports}
+    estimates = {
+        report.name: {
+            (row.lang, row.direction, row.metric): row for row in report.rows(num_resamples=MANY_RESAMPLES)
+        }
+        for report in reports
+    }
     differences = [
-        _difference(system, held_against, after, before)
+        _difference(system, held_against, after, estimates[held_against.name][figure])
         for system, held_against in pairs
-        for after, before in zip(estimates[system.name], estimates[held_against.name], strict=True)
+        for figure, after in estimates[system.name].items()
+        if figure in estimates[held_against.name]  # texts to texts may be asked of one alone
     ]
     return Comparison(reports=tuple(reports), differences=_corrected(differences))
 
