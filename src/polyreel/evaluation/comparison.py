@@ -144,9 +144,7 @@ def compare(reports: Sequence[Report], *, baseline: str | None = None) -> Compar
         if baseline in (None, earlier.name, later.name)
     ]
     estimates = {
-        report.name: {
-            (row.lang, row.direction, row.metric): row for row in report.rows(num_resamples=MANY_RESAMPLES)
-        }
+        report.name: {(row.lang, row.direction, row.metric): row for row in report.rows(num_resamples=MANY_RESAMPLES)}
         for report in reports
     }
     differences = [

@@ -73,8 +73,8 @@ def confusion_table(report: Report) -> Table:
         rows=tuple(
             (lang_name(lang), *(f"{100 * report.confusion[lang][other]:.1f}" for other in langs)) for lang in langs
         ),
-        note="one sentence a clip in all languages at once; a large share of its own says that the language counts more "
-        "than the meaning",
+        note="one sentence a clip in all languages at once; a large share of its own says that the language counts "
+        "more than the meaning",
     )
 
 

@@ -4,9 +4,10 @@ The lines are those of trec_eval: `query 0 candidate 1` and `query Q0 candidate 
 answers a report keeps, ten a query, so measures that look further down see no more. Ids hold no spaces there, so those
 in ours become underscores.
 
-What others compute of these files and what a report says are the same where they ask the same: a query with one
-right candidate (text to video) has R@k, 1 / rank and nDCG from its rank alone. Where a clip has several right captions (video
-to text), our R@k says whether one of them is among the first k, which trec_eval calls success; its recall says how many.
+What others compute of these files and what a report says are the same where they ask the same: a query with one right
+candidate (text to video) has R@k, 1 / rank and nDCG from its rank alone. Where a clip has several right captions
+(video to text), our R@k says whether one of them is among the first k, which trec_eval calls success; its recall says
+how many.
 """
 
 from collections.abc import Iterable

@@ -155,7 +155,7 @@ def p_value(draws_R: Floats) -> float:
     """
     found = draws_R[np.isfinite(draws_R)]
     smaller = min(np.count_nonzero(found <= 0), np.count_nonzero(found >= 0))
-    return min(1.0, 2 * (smaller + 1) / (len(found) + 1))
+    return float(min(1.0, 2 * (smaller + 1) / (len(found) + 1)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
