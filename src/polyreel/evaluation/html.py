@@ -18,12 +18,20 @@ from polyreel.evaluation.comparison import Comparison, compare
 from polyreel.evaluation.curves import line_plot, read_curves
 from polyreel.evaluation.estimates import LOWER_IS_BETTER, MEAN_LANG
 from polyreel.evaluation.gallery import Gallery, gallery_html
-from polyreel.evaluation.layouts import html_table
+from polyreel.evaluation.language_page import languages_html
+from polyreel.evaluation.layouts import folded_tables, html_table
 from polyreel.evaluation.markup import tag, words
 from polyreel.evaluation.metrics import DIRECTIONS, METRICS, Direction, Metric
 from polyreel.evaluation.plots import bars_by_language, color_class, forest, legend
 from polyreel.evaluation.report import Report
-from polyreel.evaluation.tables import DIRECTION_NAMES, Table, by_system, has_variance, lang_name, of_differences
+from polyreel.evaluation.tables import (
+    DIRECTION_NAMES,
+    by_system,
+    has_variance,
+    lang_name,
+    of_differences,
+    what_holds,
+)
 from polyreel.evaluation.thumbnails import fit_pictures
 from polyreel.storage import write_text
 
@@ -38,7 +46,7 @@ _READING = (
     ("Ties", "count with the chance that a random order of the tied puts a right answer in the first k."),
     ("Intervals", "hold in 95 of 100 draws of other source videos: the videos are resampled with all their captions."),
     ("Seeds", "small dots: the same training from another start; every figure is their average."),
-    ("Differences", "are paired, query by query; one is shown as a full dot where its interval leaves out 0."),
+    ("Differences", "are paired, query by query; corrected for how many are looked at together (Holm, 1979)."),
     ("Chance", "dashed: what guessing scores."),
 )
 
@@ -78,6 +86,7 @@ def write_html(
         _cards(reports, metric),
         _recall(reports, metric, "t2v"),
         _differences(comparison, metric, "t2v") if comparison else "",
+        languages_html(reports),
         _curves(runs, [report.name for report in reports]) if runs else "",
         _pictures(gallery) if gallery else "",
         _tables(reports, comparison, metric),
@@ -169,12 +178,13 @@ def _recall(reports: Sequence[Report], metric: Metric, direction: Direction) -> 
 
 def _differences(comparison: Comparison, metric: Metric, direction: Direction) -> str:
     explained = (
-        "Paired, query by query, with 95 % intervals. A full dot: the interval leaves out 0, the difference holds."
+        "Paired, query by query, with 95 % intervals. A full dot: it holds among all shown here (Holm, 1979); a pale one: "
+        "it would hold if it were looked at alone; an empty one: it is not shown."
     )
     plots = [forest(comparison, pair, metric, direction) for pair in comparison.pairs()]
     return tag(
         "section", tag("h2", "What the differences are"), tag("p", explained, class_="soft"),
-        tag("div", *plots, class_="columns"),
+        tag("div", *plots, class_="columns"), folded_tables("What holds, one by one", [what_holds(comparison, metric)]),
     )  # fmt: skip
 
 
@@ -195,7 +205,7 @@ def _pictures(gallery: Gallery) -> str:
 
 def _tables(reports: Sequence[Report], comparison: Comparison | None, metric: Metric) -> str:
     further = [
-        _folded(
+        folded_tables(
             f"{DIRECTION_NAMES[direction]}: {', '.join(METRICS)}",
             [by_system(reports, each, direction) for each in METRICS],
         )
@@ -203,14 +213,10 @@ def _tables(reports: Sequence[Report], comparison: Comparison | None, metric: Me
     ]
     if comparison:
         further += [
-            _folded(f"{pair[0]} less {pair[1]}", [of_differences(comparison, pair, way) for way in DIRECTIONS])
+            folded_tables(f"{pair[0]} less {pair[1]}", [of_differences(comparison, pair, way) for way in DIRECTIONS])
             for pair in comparison.pairs()
         ]
     return tag("section", tag("h2", "All figures"), html_table(by_system(reports, metric)), *further)
-
-
-def _folded(name: str, tables: Sequence[Table]) -> str:
-    return tag("details", tag("summary", words(name)), *map(html_table, tables))
 
 
 def _reading() -> str:

@@ -1,6 +1,6 @@
 """Tables in the forms that others read: Markdown, LaTeX, HTML, plain text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 from polyreel.evaluation.markup import tag, words
@@ -53,3 +53,8 @@ def html_table(table: Table) -> str:
     inner = tag("table", tag("caption", words(table.title)), tag("thead", head), tag("tbody", *rows))
     note = tag("p", words(table.note), class_="soft") if table.note else ""
     return tag("div", inner, class_="scroll", tabindex="0", role="region", aria_label=table.title) + note
+
+
+def folded_tables(name: str, tables: Sequence[Table]) -> str:
+    """Return tables under a heading that opens them."""
+    return tag("details", tag("summary", words(name)), *map(html_table, tables))

@@ -9,6 +9,7 @@ Shapes: `B` batch, `T` tokens or frames, `N` texts, `C` clips.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +60,7 @@ class OnnxRetriever:
         self._video = _open_session(folder / VIDEO_FILE)
 
     @classmethod
-    def open(cls, folder: Path | str) -> "OnnxRetriever":
+    def open(cls, folder: Path | str) -> Self:
         """Open an exported model's folder.
 
         Raises:
@@ -85,6 +86,18 @@ class OnnxRetriever:
     def langs(self) -> tuple[str, ...]:
         """Languages it was trained on."""
         return self.settings.model.langs
+
+    def to(self, device: object) -> Self:
+        """Stay on the CPU, where an exported model runs.
+
+        Raises:
+            ValueError: another device is asked for.
+        """
+        if str(device) != "cpu":
+            raise ValueError(
+                f"an exported model runs on the CPU, not on {device}; evaluate the model it was made of there"
+            )
+        return self
 
     def check_features(self, store: FeatureStore) -> None:
         """Refuse features this model was not trained for; see `check_store`."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from polyreel.data.feature_settings import FeatureSettings, Sampling
 from polyreel.errors import DataError, FingerprintError
 from polyreel.models.opening import open_model
-from polyreel.similarity import Embeddings
+from polyreel.similarity import Embeddings, QueryBank
 from polyreel.storage import fingerprint
 from polyreel.video.extract import clip_features, feature_settings
 from polyreel.video.extractors import Extractor, open_extractor
@@ -107,6 +107,18 @@ class SearchEncoder:
     def dim(self) -> int:
         """Width D of an embedding."""
         return int(self.encode_text(["a text like any other"]).shape[1])
+
+    @cached_property
+    def query_bank(self) -> QueryBank:
+        """The bank of training captions in the model's folder.
+
+        Raises:
+            DataError: the model lives in memory alone, or has no bank.
+            FingerprintError: the bank was made by another model.
+        """
+        if self.model_folder is None:
+            raise DataError("the model is in no folder, so there is no query bank beside it; save the model first")
+        return QueryBank.open(self.model_folder, self.model.fingerprint)
 
     def encode_text(self, texts: Sequence[str]) -> Embeddings:
         """Return unit-length embeddings of texts, `[N, D]`."""
