@@ -88,10 +88,14 @@ def skewness(values_N: npt.NDArray[np.number]) -> float:
 
 
 def stack_answers(of_seeds: Sequence[Answers]) -> Answers:
-    """Put the answers of several seeds to the same queries into one value."""
+    """Put the answers of several seeds to the same queries into one value; each may know other candidates."""
+    known = list(dict.fromkeys(name for one in of_seeds for name in one.candidate_ids.tolist()))
+    place = {name: position for position, name in enumerate(known)}
+    places = [np.array([place[name] for name in one.candidate_ids.tolist()], np.int32) for one in of_seeds]
     return replace(
         of_seeds[0],
-        positions_SQK=np.concatenate([one.positions_SQK for one in of_seeds]),
+        candidate_ids=np.array(known, np.str_),
+        positions_SQK=np.concatenate([own[one.positions_SQK] for own, one in zip(places, of_seeds, strict=True)]),
         scores_SQK=np.concatenate([one.scores_SQK for one in of_seeds]),
         right_scores_SQ=np.concatenate([one.right_scores_SQ for one in of_seeds]),
     )

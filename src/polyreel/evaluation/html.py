@@ -178,8 +178,8 @@ def _recall(reports: Sequence[Report], metric: Metric, direction: Direction) -> 
 
 def _differences(comparison: Comparison, metric: Metric, direction: Direction) -> str:
     explained = (
-        "Paired, query by query, with 95 % intervals. A full dot: it holds among all shown here (Holm, 1979); a pale one: "
-        "it would hold if it were looked at alone; an empty one: it is not shown."
+        "Paired, query by query, with 95 % intervals. A full dot: it holds among all shown here (Holm, 1979); a pale "
+        "one: it would hold if it were looked at alone; an empty one: it is not shown."
     )
     plots = [forest(comparison, pair, metric, direction) for pair in comparison.pairs()]
     return tag(

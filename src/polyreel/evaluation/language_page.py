@@ -20,12 +20,10 @@ def languages_html(reports: Sequence[Report]) -> str:
     """Return the section; "" where there is but one language."""
     if all(len(report.langs) < 2 for report in reports):
         return ""
-    explained = (
-        "The darker, the better among the languages of one column. Gaps, hubs and what translations share below."
-    )
+    explained = "The stronger the colour, the better among the languages of one column. Below: gaps, hubs, what translations share."
     return tag(
         "section", tag("h2", "Across languages"), tag("p", explained, class_="soft"),
-        tag("div", *map(heat_map, reports), class_="columns"),
+        *map(heat_map, reports),
         *(folded_tables(f"{report.name}: across languages", tables_of(report)[_NUM_DIRECTIONS:]) for report in reports),
     )  # fmt: skip
 
