@@ -114,7 +114,7 @@ def measure(page_file: Path, chromium: str) -> dict[str, list[float]]:
         "filter by language": select("facet0", "1"),
         "filter by outcome": select("outcome", "lost"),
         "search words": lambda page: page.fill("input[name=words]", "green hill"),
-        "order by rank behind": select("order", "behind"),
+        "order by rank ahead": select("order", "ahead"),
         "order by clips in common": select("order", "apart"),
     }
     found: dict[str, list[float]] = {"seconds to first queries": [], **{f"{use}, ms": [] for use in uses}}
@@ -132,7 +132,8 @@ def measure(page_file: Path, chromium: str) -> dict[str, list[float]]:
                 page.wait_for_timeout(200)
                 page.evaluate("performance.clearMeasures()")
                 act(page)
-                page.wait_for_function("performance.getEntriesByName('browser-refresh').length > 0")
+                while not page.evaluate("performance.getEntriesByName('browser-refresh').length"):
+                    page.wait_for_timeout(50)
                 took = page.evaluate("performance.getEntriesByName('browser-refresh').at(-1).duration")
                 found[f"{use}, ms"].append(round(took, 1))
             browser.close()
