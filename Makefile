@@ -58,6 +58,7 @@ format: .venv/dev
 
 docs: .venv/train
 	$(BIN)/python -m polyreel.cli.reference docs/cli.md
+	$(BIN)/polyreel table results/*.json --format md -o docs/result-tables.md
 
 clean:
 	rm -rf demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

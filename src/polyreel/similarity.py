@@ -1,17 +1,34 @@
-"""Cosine similarity between texts and clips, and the best few of it.
+"""Cosine similarity between texts and clips, the best few of it, and what corrects it for hubs.
 
 Evaluation and search both rank by these functions, so that a number in a report and a score on a search page are the
 same thing. Rows are texts, columns are clips, everywhere. numpy only.
 
-Shapes: Q texts (queries), C clips, D dimensions, N rows of either, K best.
+A hub is a clip that is near to almost any text. Querybank normalisation (Bogolin et al., 2022, QB-Norm) asks a bank of
+training captions how near each clip is to texts that have nothing to do with it, and takes that off. Its dynamic
+inverted softmax divides exp(s / t) by the sum of exp(s / t) over the bank, for texts whose nearest clip is nearest to
+some text of the bank too. The logarithm of that is a number a clip to subtract: s - t log sum exp(s_bank / t).
+
+Shapes: Q texts (queries), C clips, D dimensions, N rows of either, K best, B texts of a bank.
 """
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from polyreel.errors import DataError, FingerprintError
+from polyreel.storage import write_aside
 
 Embeddings = npt.NDArray[np.float32]
 """One vector a row, `[N, D]`."""
 Floats = npt.NDArray[np.floating]
+BANK_FILE = "query_bank.safetensors"
+_ROWS_AT_ONCE = 1024
 
 
 def unit(rows_ND: Floats) -> Embeddings:
@@ -43,6 +60,123 @@ def similarities(texts_QD: Floats, clips_CD: Floats) -> npt.NDArray[np.float32]:
     return sims_QC
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Hubs:
+    """What a bank of texts says about clips.
+
+    Attributes:
+        offsets_C: what is taken off a clip's similarities, `[C]`.
+        is_near_C: whether a clip is nearest to some text of the bank, `[C]`; only texts whose nearest clip is one of
+            these are corrected.
+    """
+
+    offsets_C: npt.NDArray[np.float32]
+    is_near_C: npt.NDArray[np.bool_]
+
+
+def find_hubs(bank_BD: Floats, clips_CD: Floats, temperature: float) -> Hubs:
+    """Ask a bank of texts how near each clip is to texts in general.
+
+    Args:
+        bank_BD: unit-length embeddings of the bank's texts.
+        clips_CD: unit-length embeddings of clips.
+        temperature: t above; the lower, the more the nearest texts of the bank alone count.
+    """
+    offsets_C = np.full(len(clips_CD), -np.inf)
+    is_near_C = np.zeros(len(clips_CD), np.bool_)
+    for start in range(0, len(bank_BD), _ROWS_AT_ONCE):
+        sims_BC = similarities(bank_BD[start : start + _ROWS_AT_ONCE], clips_CD)
+        is_near_C[np.unique(sims_BC.argmax(axis=1))] = True
+        offsets_C = np.logaddexp(offsets_C, _log_sum_exp(sims_BC / temperature))
+    return Hubs(offsets_C=(temperature * offsets_C).astype(np.float32), is_near_C=is_near_C)
+
+
+def dual_softmax(texts_QD: Floats, clips_CD: Floats, temperature: float) -> tuple[Hubs, Hubs]:
+    """Return what the product of the softmaxes over texts and over clips takes off clips, and what off texts.
+
+    The logarithm of that product is 2 s / t less one number a row and one a column; a row's own number does not change
+    its order (Cheng et al., 2021, CAMoE, multiply the similarity itself by one softmax). It reads all texts that are
+    asked, so it cannot be used where texts come one by one, and its figures are of another task.
+    """
+    every_C, every_Q = np.ones(len(clips_CD), np.bool_), np.ones(len(texts_QD), np.bool_)
+    half = np.float32(0.5)
+    off_clips = half * find_hubs(texts_QD, clips_CD, temperature).offsets_C
+    off_texts = half * find_hubs(clips_CD, texts_QD, temperature).offsets_C
+    return Hubs(offsets_C=off_clips, is_near_C=every_C), Hubs(offsets_C=off_texts, is_near_C=every_Q)
+
+
+def less_hubs(sims_QC: Floats, hubs: Hubs) -> npt.NDArray[np.float32]:
+    """Return similarities with what hubs have too much taken off, in the rows that this concerns."""
+    is_corrected_Q = hubs.is_near_C[sims_QC.argmax(axis=1)]
+    return np.where(is_corrected_Q[:, None], sims_QC - hubs.offsets_C, sims_QC).astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class QueryBank:
+    """Embeddings of training captions by language, kept in the folder of the model that made them.
+
+    Attributes:
+        model: fingerprint of that model.
+        by_lang: unit-length embeddings, `[B, D]`, by language.
+        temperature: chosen with it on validation clips.
+    """
+
+    model: str
+    by_lang: Mapping[str, Embeddings]
+    temperature: float
+
+    def rows(self, lang: str | None = None) -> Embeddings:
+        """Return the bank of one language; None: of all, where a text's language is not known.
+
+        Raises:
+            DataError: the bank has no captions in this language.
+        """
+        if lang is None:
+            return np.concatenate(list(self.by_lang.values()))
+        if lang not in self.by_lang:
+            raise DataError(
+                f"the query bank has no captions in {lang!r}; it has {', '.join(self.by_lang)}; make another with "
+                "`polyreel query-bank`, of a split with captions in it"
+            )
+        return self.by_lang[lang]
+
+    def save(self, model_folder: Path | str) -> None:
+        """Write the bank beside the model's weights, in half precision."""
+        halves = {lang: rows_BD.astype(np.float16) for lang, rows_BD in self.by_lang.items()}
+        facts = {"model": self.model, "temperature": repr(self.temperature)}
+        with write_aside(Path(model_folder) / BANK_FILE) as aside:
+            save_file(halves, aside, metadata=facts)
+
+    @classmethod
+    def open(cls, model_folder: Path | str, model: str) -> Self:
+        """Open the bank in a model's folder.
+
+        Args:
+            model_folder: where the model lies.
+            model: fingerprint of the model that will be asked.
+
+        Raises:
+            DataError: there is no bank, or it cannot be read.
+            FingerprintError: it was made by another model.
+        """
+        file = Path(model_folder) / BANK_FILE
+        if not file.is_file():
+            raise DataError(f"{model_folder} has no {BANK_FILE}; make it with `polyreel query-bank RUN DATASET`")
+        try:
+            with safe_open(file, framework="numpy") as tensors:
+                facts = tensors.metadata() or {}
+                by_lang = {lang: unit(tensors.get_tensor(lang)) for lang in sorted(tensors.keys())}
+            bank = cls(model=facts["model"], by_lang=by_lang, temperature=float(facts["temperature"]))
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise DataError(f"{file} cannot be read ({error}); make it anew with `polyreel query-bank`") from None
+        if bank.model != model:
+            raise FingerprintError(
+                f"{file} was made by model {bank.model}, not by {model}, which lies there now; make it anew with "
+                "`polyreel query-bank`"
+            )
+        return bank
+
+
 def top_k(sims_QC: Floats, k: int) -> tuple[npt.NDArray[np.int64], Floats]:
     """Find the k most similar clips of each text, best first; among tied clips the earlier column comes first.
 
@@ -71,3 +205,8 @@ def _best(sims_C: Floats, k: int) -> npt.NDArray[np.int64]:
     threshold = np.partition(sims_C, -k)[-k]
     candidates = np.flatnonzero(sims_C >= threshold)  # ascending, so a stable sort keeps tied clips in their order
     return candidates[np.argsort(-sims_C[candidates], kind="stable")][:k]
+
+
+def _log_sum_exp(values_BC: Floats) -> npt.NDArray[np.float64]:
+    highest_C = values_BC.max(axis=0)
+    return np.asarray(highest_C + np.log(np.exp(values_BC - highest_C, dtype=np.float64).sum(axis=0)), np.float64)

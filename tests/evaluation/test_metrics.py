@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyreel.errors import DataError
-from polyreel.evaluation import metrics
-from polyreel.evaluation.metrics import rank_variance, stack_seeds, t2v_ranks, v2t_ranks
+from polyreel.evaluation import names
+from polyreel.evaluation.estimates import rank_variance
+from polyreel.evaluation.metrics import stack_seeds, t2v_ranks, v2t_ranks
 
 # Three texts, two clips; texts 0 and 1 belong to clip 0, text 2 to clip 1.
 SIMS = np.array([[0.9, 0.1], [0.2, 0.3], [0.5, 0.5]])
@@ -115,7 +116,7 @@ def test_blocks_change_nothing(monkeypatch):
     random = np.random.default_rng(3)
     sims, own = random.integers(0, 9, (31, 7)).astype(np.float32), random.integers(0, 7, 31)
     whole = [counts(t2v_ranks(sims, own)), counts(v2t_ranks(sims, own))]
-    monkeypatch.setattr(metrics, "_BLOCK_CELLS", 15)
+    monkeypatch.setattr(names, "_BLOCK_CELLS", 15)
     assert [counts(t2v_ranks(sims, own)), counts(v2t_ranks(sims, own))] == whole
 
 

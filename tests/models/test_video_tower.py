@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from polyreel.models.frames import frame_positions
 from polyreel.models.settings import VideoSettings
-from polyreel.models.video import VideoTower, frame_positions
+from polyreel.models.video import VideoTower
 
 DIM = 6
 KINDS = [{"pooling": "mean"}, {"pooling": "transformer"}, {"pooling": "transformer", "has_positions": True}]

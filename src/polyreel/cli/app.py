@@ -6,14 +6,17 @@ from typer import Exit, Option, Typer
 
 from polyreel import __version__
 from polyreel.cli import (
+    browsing,
     data,
     evaluation,
     features,
     official,
     published,
+    publishing,
     quality,
     search,
     sharing,
+    tables,
     training,
     translation,
 )
@@ -74,7 +77,13 @@ app.command("profile")(training.profile)
 app.command("bank")(training.bank)
 app.command("evaluate")(evaluation.evaluate)
 app.command("compare")(evaluation.compare)
+app.command("browse")(browsing.browse)
+app.command("table")(tables.table)
+app.command("query-bank")(evaluation.query_bank)
+app.command("trec")(evaluation.trec)
 app.command("experiment")(training.experiment)
 app.command("reproduce")(training.reproduce)
+app.command("export")(publishing.export)
+app.command("publish")(publishing.publish)
 app.command("index")(search.index)
 app.command("search")(search.search)

@@ -1,11 +1,23 @@
-"""Verbs that measure: evaluate, compare."""
+"""Verbs that measure: evaluate, compare, query-bank, trec."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from polyreel.cli.options import AsJson, Quiet, Split, Threads, open_model, print_json, seed_of, split_of, use_threads
+from polyreel.cli.options import (
+    AsJson,
+    Device,
+    Quiet,
+    Split,
+    Threads,
+    model_folder,
+    open_model,
+    print_json,
+    seed_of,
+    split_of,
+    use_threads,
+)
 from polyreel.cli.progress import shown
 
 Output = Annotated[
@@ -16,6 +28,13 @@ OutOf = Annotated[
 ]
 TiesOption = Annotated[
     Literal["chance", "optimistic"], Option("--ties", help="Tied candidates in random order, or the right one first.")
+]
+ProtocolName = Annotated[
+    str | None, Option("--protocol", metavar="NAME", help="As published, e.g. msrvtt-1k-a-9k (docs/evaluation.md).")
+]
+HubnessOption = Annotated[
+    Literal["none", "bank", "dual"],
+    Option("--hubness", help="Correct for hubs: by the model's query bank, or by dual softmax over all test queries."),
 ]
 
 
@@ -29,6 +48,9 @@ def evaluate(
     name: Annotated[str, Option("--name", help="What tables call it; the folder's name unless said.")] = "",
     num_clips: OutOf = None,
     ties: TiesOption = "chance",
+    protocol: ProtocolName = None,
+    hubness: HubnessOption = "none",
+    device: Device = "cpu",
     threads: Threads = 1,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -42,10 +64,18 @@ def evaluate(
     use_threads(threads)
     from polyreel import Dataset
     from polyreel import evaluate as measure
-    from polyreel.evaluation.tables import one_system
+    from polyreel.evaluation.asking import Scoring
+    from polyreel.evaluation.language_tables import tables_of
+    from polyreel.models.devices import open_device
+    from polyreel.similarity import QueryBank
 
     folder, split = split_of(dataset, "test")
     opened, model = Dataset.open(folder), open_model(run)
+    bank = QueryBank.open(model_folder(run), model.fingerprint) if hubness == "bank" else None
+    temperature = bank.temperature if bank else Scoring().temperature
+    place = open_device(device)
+    model.to(place)
+    scoring = Scoring(hubness=hubness, bank=bank, temperature=temperature, device=str(place))
     with shown(quiet) as progress:
         report = measure(
             model,
@@ -57,12 +87,14 @@ def evaluate(
             seed=seed_of(run),
             num_clips=num_clips,
             ties=ties,
+            protocol=protocol,
+            scoring=scoring,
             progress=progress,
         )
     if as_json:
         print_json(report.to_json())
     else:
-        print(one_system(report, "t2v").text(), one_system(report, "v2t").text(), sep="\n\n")
+        print("\n\n".join(table.text() for table in tables_of(report)))
     if output is not None:  # last, so that what was measured is seen even if it cannot be kept there
         report.save(output)
 
@@ -77,14 +109,15 @@ def compare(
 ) -> None:
     """Hold systems against one another, query by query, with intervals.
 
-    Reports of the same name and different seeds are one system.
+    Reports of the same name and different seeds are one system. Any number of systems; the last table says what holds
+    among all that was compared.
 
     Example: polyreel compare demo/reports/c2kd demo/reports/teacher --html demo/report.html
     """
     from polyreel import Report
     from polyreel import compare as hold_against
     from polyreel.evaluation.html import write_html
-    from polyreel.evaluation.tables import by_system, of_differences
+    from polyreel.evaluation.tables import by_system, of_differences, what_holds
 
     by_name: dict[str, list[Report]] = {}
     for report in map(Report.open, folders):
@@ -96,5 +129,57 @@ def compare(
     if as_json:
         print_json(comparison.to_json())
     else:
-        tables = [by_system(systems), *(of_differences(comparison, pair) for pair in comparison.pairs())]
+        differences = [of_differences(comparison, pair) for pair in comparison.pairs()]
+        tables = [by_system(systems), *differences, what_holds(comparison)]
         print("\n\n".join(table.text() for table in tables))
+
+
+def query_bank(
+    run: Annotated[Path, Argument(metavar="RUN", help="A run, or a model folder.", show_default=False)],
+    dataset: Split,
+    chosen_on: Annotated[
+        str, Option("--chosen-on", metavar="SPLIT", help="Clips that the temperature is chosen on.")
+    ] = "val",
+    threads: Threads = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Keep training captions beside a model, against hubs.
+
+    Hubs are clips that are near to almost any text. `evaluate --hubness bank` and `search --bank` take off what the
+    captions of the bank say is too much. The split is "train" unless said.
+
+    Example: polyreel query-bank demo/runs/c2kd demo/world
+    """
+    use_threads(threads)
+    from polyreel import Dataset
+    from polyreel.evaluation.banks import make_query_bank
+
+    folder, split = split_of(dataset, "train")
+    opened, model = Dataset.open(folder), open_model(run)
+    features = opened.features(model.features.extractor)
+    with shown(quiet) as progress:
+        chosen = make_query_bank(model, opened, features=features, split=split, chosen_on=chosen_on, progress=progress)
+    chosen.bank.save(model_folder(run))
+    for temperature, recall in chosen.recall.items():
+        print(f"temperature {temperature:g}: R@10 {recall:.1f} on {chosen_on!r}")
+    sizes = ", ".join(f"{len(rows)} {lang}" for lang, rows in chosen.bank.by_lang.items())
+    print(
+        f"{model_folder(run)}: bank of {sizes} captions, temperature {chosen.bank.temperature:g}; without it "
+        f"{chosen.recall_without:.1f}"
+    )
+
+
+def trec(
+    folder: Annotated[Path, Argument(metavar="REPORT", help="A report.", show_default=False)],
+    output: Annotated[Path, Option("--output", "-o", metavar="DIR", help="Folder for the files.", show_default=False)],
+) -> None:
+    """Write a report as run and qrels files, which trec_eval, ir-measures and others read.
+
+    A pair of files a language and direction, a run a seed.
+
+    Example: polyreel trec demo/reports/c2kd -o demo/trec
+    """
+    from polyreel import Report
+    from polyreel.evaluation.trec import write_trec
+
+    print("\n".join(str(path) for path in write_trec(Report.open(folder), output)))

@@ -12,6 +12,7 @@ from polyreel.storage import Json, read_json
 
 if TYPE_CHECKING:
     from polyreel import Retriever
+    from polyreel.models.onnx_retriever import OnnxRetriever
 
 DatasetFolder = Annotated[Path, Argument(metavar="DATASET", help="A dataset folder.", show_default=False)]
 Split = Annotated[
@@ -53,11 +54,11 @@ def model_folder(run: Path) -> Path:
     return run / "model" if (run / "model").is_dir() else run
 
 
-def open_model(run: Path) -> "Retriever":
-    """Open the model of a run, of a model folder, or of a name on the Hugging Face hub."""
-    from polyreel import Retriever
+def open_model(run: Path) -> "Retriever | OnnxRetriever":
+    """Open the model of a run, of a model folder, exported or not, or of a name on the Hugging Face hub."""
+    from polyreel.models.opening import open_model as open_it
 
-    return Retriever.from_pretrained(model_folder(run))
+    return open_it(model_folder(run))
 
 
 def seed_of(run: Path) -> int:

@@ -52,6 +52,9 @@ def search(
     folder: Annotated[Path, Argument(metavar="INDEX", help="Folder of an index.", show_default=False)],
     text: Annotated[str, Argument(metavar="TEXT", help="What to look for, in any language.", show_default=False)],
     k: Annotated[int, Option("-k", metavar="N", min=1, help="Number of hits.")] = 5,
+    bank: Annotated[
+        str | None, Option("--bank", metavar="CODE", help="Against hubs: the query's language, or all.")
+    ] = None,
     as_json: AsJson = False,
     threads: Threads = 1,
 ) -> None:
@@ -62,7 +65,7 @@ def search(
     use_threads(threads)
     from polyreel import Index
 
-    hits = Index.open(folder).search(text, k)
+    hits = Index.open(folder).search(text, k, bank=bank)
     if as_json:
         print_json([{**asdict(hit), "video": str(hit.video)} for hit in hits])
         return

@@ -162,11 +162,11 @@ def reproduce(
 
 def _report(result: "ExperimentResult") -> None:
     """Print the table of every cell, write out all that was found, and say where it is."""
-    from polyreel.cli.pictures import galleries
+    from polyreel.cli.pictures import browsers, galleries
 
     for cell in result.cells:
         print("\n\n".join([*filter(None, [cell.name]), cell.summary().text()]), end="\n\n")
-    for page in result.save(galleries(result)):
+    for page in result.save(galleries(result), browsers(result)):
         print(f"page with all tables and plots: {page}")
     print(f"all tables and paired differences: {result.folder / 'table.md'}")
 

@@ -8,6 +8,7 @@ from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
 from polyreel.errors import DataError
 from polyreel.evaluation.metrics import Ties
+from polyreel.evaluation.multicaption import Captions
 from polyreel.storage import fingerprint
 
 
@@ -43,6 +44,8 @@ class Ground:
         asked: what was asked, by language; a language without captions is absent.
         ties: how candidates that score the same are ordered.
         num_absent_clips: further clips of the split as published, which are not there and count as missed in recall.
+        captions: how several captions of a clip were asked.
+        protocol: name of the published one that it follows; "" for none.
     """
 
     dataset: str
@@ -55,6 +58,8 @@ class Ground:
     asked: Mapping[str, Asked]
     ties: Ties = "chance"
     num_absent_clips: int = 0
+    captions: Captions = "each"
+    protocol: str = ""
 
     @property
     def present(self) -> float:
@@ -74,6 +79,8 @@ class Ground:
             return f"ties by {self.ties} against {other.ties}"
         if self.num_absent_clips != other.num_absent_clips:
             return f"{self.num_absent_clips} absent clips counted as missed against {other.num_absent_clips}"
+        if self.captions != other.captions:
+            return f"captions of a clip asked by {self.captions!r} against {other.captions!r}"
         if list(self.asked) != list(other.asked):
             return f"languages {', '.join(self.asked)} against {', '.join(other.asked)}"
         for lang, ours in self.asked.items():

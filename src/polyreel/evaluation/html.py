@@ -1,25 +1,44 @@
-"""The report as one HTML file: plots, pictures and tables that open anywhere, without a network or a script.
+"""The report as one HTML file: plots, pictures and tables that open anywhere, without a network.
 
-The page carries its own style (`report.css`), follows the reader's light or dark setting and the width of a phone,
-and a content policy forbids it to load anything.
+The page carries its own style (`report.css`), follows the reader's light or dark setting and the width of a phone, and
+a content policy forbids it to load anything. Only the error browser has a script, named in the policy by its digest;
+all else on the page stands without one. A page weighs 20 MB at most: what has to give is the browser's pictures.
 """
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
+from polyreel.errors import DataError
+from polyreel.evaluation.browser import Browser, browser_html, browser_script
 from polyreel.evaluation.comparison import Comparison, compare
 from polyreel.evaluation.curves import line_plot, read_curves
 from polyreel.evaluation.estimates import LOWER_IS_BETTER, MEAN_LANG
 from polyreel.evaluation.gallery import Gallery, gallery_html
+from polyreel.evaluation.language_page import languages_html
+from polyreel.evaluation.layouts import folded_tables, html_table
 from polyreel.evaluation.markup import tag, words
 from polyreel.evaluation.metrics import DIRECTIONS, METRICS, Direction, Metric
 from polyreel.evaluation.plots import bars_by_language, color_class, forest, legend
 from polyreel.evaluation.report import Report
-from polyreel.evaluation.tables import DIRECTION_NAMES, Table, by_system, has_variance, lang_name, of_differences
+from polyreel.evaluation.tables import (
+    DIRECTION_NAMES,
+    by_system,
+    has_variance,
+    lang_name,
+    of_differences,
+    what_holds,
+)
+from polyreel.evaluation.thumbnails import fit_pictures
 from polyreel.storage import write_text
 
+MAX_PAGE_BYTES = 20_000_000
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_NOTE_BYTES = 1_000  # what the browser's notes may add
+_STYLES = ("report.css", "browser.css")
 _READING = (
     ("R@k", "how many of the queries, in percent, have a right answer among the first k; higher is better."),
     ("MedR, MnR", "the median and the mean rank of the first right answer; 1 is best."),
@@ -27,7 +46,7 @@ _READING = (
     ("Ties", "count with the chance that a random order of the tied puts a right answer in the first k."),
     ("Intervals", "hold in 95 of 100 draws of other source videos: the videos are resampled with all their captions."),
     ("Seeds", "small dots: the same training from another start; every figure is their average."),
-    ("Differences", "are paired, query by query; one is shown as a full dot where its interval leaves out 0."),
+    ("Differences", "are paired, query by query; corrected for how many are looked at together (Holm, 1979)."),
     ("Chance", "dashed: what guessing scores."),
 )
 
@@ -41,6 +60,7 @@ def write_html(
     baseline: str | None = None,
     runs: Mapping[str, Path | Sequence[Path]] | None = None,
     gallery: Gallery | None = None,
+    browser: Browser | None = None,
     notes: Sequence[str] = (),
 ) -> None:
     """Write reports of the same queries as one self-contained page.
@@ -53,10 +73,12 @@ def write_html(
         baseline: name of the report the others are held against; None compares each with all before it.
         runs: run folders or `metrics.jsonl` files by system, for the training curves.
         gallery: queries with their answers in pictures.
+        browser: every query, to be filtered, sorted and sliced; its pictures are reduced until the page fits.
         notes: paragraphs under the heading, plain words.
 
     Raises:
-        DataError: the reports cannot be compared, or a `metrics.jsonl` cannot be read.
+        DataError: the reports cannot be compared, a `metrics.jsonl` cannot be read, or the page would weigh too much
+            even without pictures.
     """
     comparison = compare(reports, baseline=baseline) if len(reports) > 1 else None
     sections = [
@@ -64,27 +86,53 @@ def write_html(
         _cards(reports, metric),
         _recall(reports, metric, "t2v"),
         _differences(comparison, metric, "t2v") if comparison else "",
+        languages_html(reports),
         _curves(runs, [report.name for report in reports]) if runs else "",
         _pictures(gallery) if gallery else "",
         _tables(reports, comparison, metric),
         _reading(),
         _provenance(reports),
     ]
-    write_text(Path(path), page(title, "\n".join(filter(None, sections))))
+    names = {report.name: position for position, report in enumerate(reports)}
+    plain = page(title, "\n".join(filter(None, sections)))
+    write_text(Path(path), plain if browser is None else _with_browser(title, sections, browser, names))
 
 
-def page(title: str, body: str) -> str:
-    """Return a whole page around a body, with its style and its policy."""
-    style = files("polyreel.evaluation").joinpath("report.css").read_text(encoding="utf-8")
+def _with_browser(title: str, sections: Sequence[str], browser: Browser, colors: Mapping[str, int]) -> str:
+    """Return the page with the browser before the tables, its pictures reduced until it fits."""
+    before, after = sections[:-3], sections[-3:]
+
+    def whole(shown: Browser, pictures: Mapping[str, bytes]) -> str:
+        shown_sections = [*before, browser_html(shown, pictures, colors), *after]
+        return page(title, "\n".join(filter(None, shown_sections)), browser_script())
+
+    num_bytes = len(whole(browser, {}).encode())
+    if num_bytes > MAX_PAGE_BYTES:
+        raise DataError(
+            f"the page would weigh {num_bytes / 1e6:.1f} MB without pictures; expected at most "
+            f"{MAX_PAGE_BYTES / 1e6:.0f} MB; examine fewer queries or fewer systems"
+        )
+    fitted = fit_pictures(browser.pictures, MAX_PAGE_BYTES - num_bytes - _NOTE_BYTES, browser.times_shown())
+    notes = (*browser.notes, *filter(None, [fitted.note]))
+    return whole(replace(browser, notes=notes), fitted.pictures)
+
+
+def page(title: str, body: str, script: str = "") -> str:
+    """Return a whole page around a body, with its style, its policy, and the one script that it may run."""
+    folder = files("polyreel.evaluation")
+    style = "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in _STYLES)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"{_POLICY}; script-src 'sha256-{digest}'" if script else _POLICY
     head = [
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
         tag("title", words(title)),
         tag("style", style),
     ]
-    return f"<!doctype html>\n{tag('html', tag('head', *head), tag('body', tag('main', body)), lang='en')}\n"
+    main = tag("main", body)
+    return f"<!doctype html>\n{tag('html', tag('head', *head), tag('body', main), lang='en')}\n"
 
 
 def _header(reports: Sequence[Report], title: str, notes: Sequence[str]) -> str:
@@ -133,12 +181,13 @@ def _recall(reports: Sequence[Report], metric: Metric, direction: Direction) -> 
 
 def _differences(comparison: Comparison, metric: Metric, direction: Direction) -> str:
     explained = (
-        "Paired, query by query, with 95 % intervals. A full dot: the interval leaves out 0, the difference holds."
+        "Paired, query by query, with 95 % intervals. A full dot: it holds among all shown here (Holm, 1979); a pale "
+        "one: it would hold if it were looked at alone; an empty one: it is not shown."
     )
     plots = [forest(comparison, pair, metric, direction) for pair in comparison.pairs()]
     return tag(
         "section", tag("h2", "What the differences are"), tag("p", explained, class_="soft"),
-        tag("div", *plots, class_="columns"),
+        tag("div", *plots, class_="columns"), folded_tables("What holds, one by one", [what_holds(comparison, metric)]),
     )  # fmt: skip
 
 
@@ -159,7 +208,7 @@ def _pictures(gallery: Gallery) -> str:
 
 def _tables(reports: Sequence[Report], comparison: Comparison | None, metric: Metric) -> str:
     further = [
-        _folded(
+        folded_tables(
             f"{DIRECTION_NAMES[direction]}: {', '.join(METRICS)}",
             [by_system(reports, each, direction) for each in METRICS],
         )
@@ -167,25 +216,10 @@ def _tables(reports: Sequence[Report], comparison: Comparison | None, metric: Me
     ]
     if comparison:
         further += [
-            _folded(f"{pair[0]} less {pair[1]}", [of_differences(comparison, pair, way) for way in DIRECTIONS])
+            folded_tables(f"{pair[0]} less {pair[1]}", [of_differences(comparison, pair, way) for way in DIRECTIONS])
             for pair in comparison.pairs()
         ]
-    return tag("section", tag("h2", "All figures"), _table(by_system(reports, metric)), *further)
-
-
-def _folded(name: str, tables: Sequence[Table]) -> str:
-    return tag("details", tag("summary", words(name)), *map(_table, tables))
-
-
-def _table(table: Table) -> str:
-    head = tag("tr", *(tag("th", words(cell), scope="col") for cell in table.header))
-    rows = [
-        tag("tr", tag("th", words(row[0]), scope="row"), *(tag("td", words(cell)) for cell in row[1:]))
-        for row in table.rows
-    ]
-    inner = tag("table", tag("caption", words(table.title)), tag("thead", head), tag("tbody", *rows))
-    note = tag("p", words(table.note), class_="soft") if table.note else ""
-    return tag("div", inner, class_="scroll", tabindex="0", role="region", aria_label=table.title) + note
+    return tag("section", tag("h2", "All figures"), html_table(by_system(reports, metric)), *further)
 
 
 def _reading() -> str:

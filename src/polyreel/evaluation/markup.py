@@ -18,7 +18,7 @@ def tag(name: str, /, *content: str, **attributes: str | float | None) -> str:
         for key, value in attributes.items()
         if value is not None
     )
-    return f"<{name}{written}>" + ("" if name in ("img", "meta") else f"{''.join(content)}</{name}>")
+    return f"<{name}{written}>" + ("" if name in ("img", "input", "meta") else f"{''.join(content)}</{name}>")
 
 
 def words(text: str) -> str:

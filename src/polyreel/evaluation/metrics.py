@@ -2,32 +2,33 @@
 
 What is kept of a query is three counts, not one rank: how many wrong candidates score above its best right one, and how
 many wrong and right ones score the same. Every figure follows from them exactly, ties included, and adds up over seeds
-and resamples without looking at similarities again. Rows of a similarity matrix are texts, columns are clips.
+and resamples without looking at similarities again. Rows of a similarity matrix are texts, columns are clips. What
+is too large for one matrix is ranked from embeddings, in `ranking.py`.
 
-Shapes: `Q` queries, `C` clips, `S` seeds, `P` parallel sentences.
+Shapes: `Q` queries, `C` clips, `S` seeds.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from polyreel.errors import DataError
+from polyreel.evaluation.names import Labels, Names, blocks
 
-Direction = Literal["t2v", "v2t"]
-Metric = Literal["R@1", "R@5", "R@10", "MedR", "MnR"]
+Direction = Literal["t2v", "v2t", "t2t"]
+Metric = Literal["R@1", "R@5", "R@10", "MedR", "MnR", "MRR", "nDCG@10"]
 Ties = Literal["chance", "optimistic"]
-DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
-METRICS: tuple[Metric, ...] = get_args(Metric)
+Counted = Literal["best", "worst"]
+DIRECTIONS: tuple[Direction, ...] = ("t2v", "v2t")  # what every report has; "t2t" is text to text across languages
+METRICS: tuple[Metric, ...] = ("R@1", "R@5", "R@10", "MedR", "MnR")  # what tables show
+RANKS: frozenset[Metric] = frozenset({"MedR", "MnR"})
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ids: TypeAlias = npt.NDArray[np.str_]
 Counts: TypeAlias = npt.NDArray[np.integer]
 Sims: TypeAlias = npt.NDArray[np.floating]
-
-_BLOCK_CELLS = 2**22
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,9 +89,39 @@ class Ranks:
             missed *= np.where(j <= tied_right, factor, 1.0)
         return 1.0 - missed
 
+    def gain(self, discounts: npt.ArrayLike) -> Floats:
+        """Return the expected worth of the place of the first right candidate when ties are put in random order.
+
+        The chances of places g + 1, g + 2, ... follow from drawing the e wrong and t right ones that tie without
+        putting back: the j-th is the first right one with chance t / (e + t - j + 1) if none was before.
+
+        Args:
+            discounts: what places 1, 2, ... are worth; places behind them are worth nothing.
+        """
+        worth = np.append(np.asarray(discounts, np.float64), 0.0)
+        wrong, right, place = self.num_tied_wrong.astype(float), self.num_tied_right, self.num_better.copy()
+        total, none_yet = np.zeros(place.shape), np.ones(place.shape)
+        while (none_yet * (place < len(worth) - 1)).any():
+            chance = none_yet * right / (wrong + right)
+            total += chance * worth[np.minimum(place, len(worth) - 1)]
+            none_yet = none_yet - chance
+            none_yet[wrong <= 0] = 0
+            wrong, place = np.maximum(wrong - 1, 0), place + 1
+        return total
+
     def of_queries(self, metric: Metric) -> Floats:
-        """Return what each query adds to a metric: recall in percent for R@k, its mean rank for MedR and MnR."""
-        return self.mean_rank() if metric in ("MedR", "MnR") else 100 * self.present * self.recall(int(metric[2:]))
+        """Return what each query adds to a metric: percent for R@k, MRR and nDCG, its mean rank for MedR and MnR.
+
+        MRR is 1 / rank (for one right candidate this is average precision too), nDCG@10 is 1 / log2(1 + rank) within
+        the first 10: the formula for one right candidate, whose ideal is 1 (Järvelin and Kekäläinen, 2002).
+        """
+        if metric in RANKS:
+            return self.mean_rank()
+        if metric == "MRR":
+            return 100 * self.present * self.gain(1 / np.arange(1, self.num_candidates + 1))
+        if metric == "nDCG@10":
+            return 100 * self.present * self.gain(1 / np.log2(np.arange(2, 12)))
+        return 100 * self.present * self.recall(int(metric[2:]))
 
     def optimistic(self) -> "Ranks":
         """Return the ranks with every right candidate before those that score the same: a constant matrix scores 100 %.
@@ -113,9 +144,10 @@ def t2v_ranks(
     sims_QC: Sims,
     clip_of_query: npt.ArrayLike,
     *,
-    query_ids: Sequence[str] | None = None,
-    clip_ids: Sequence[str] | None = None,
-    sources: Sequence[str] | None = None,
+    query_ids: Labels | None = None,
+    clip_ids: Labels | None = None,
+    sources: Labels | None = None,
+    tolerance: float = 0.0,
 ) -> Ranks:
     """Rank all clips for every text.
 
@@ -125,63 +157,104 @@ def t2v_ranks(
         query_ids: names of the rows; their numbers by default.
         clip_ids: names of the columns; their numbers by default.
         sources: the source video of each column; the clip itself by default.
+        tolerance: similarities that differ by no more are the same.
 
     Raises:
         DataError: a similarity is NaN or infinite; the message names its row.
         ValueError: the arguments' shapes do not fit.
     """
-    own_Q, query_names, clip_names, source_names = _checked(sims_QC, clip_of_query, query_ids, clip_ids, sources)
+    names = Names.of(sims_QC.shape, clip_of_query, query_ids, clip_ids, sources)
+    names.refuse_unfinite(sims_QC)
+    own_Q = names.own_Q
     right_Q = sims_QC[np.arange(len(own_Q)), own_Q]
     better_Q, equal_Q = np.zeros_like(own_Q), np.zeros_like(own_Q)
-    for rows, block in _blocks(sims_QC):
-        better_Q[rows] = (block > right_Q[rows, None]).sum(axis=1)
-        equal_Q[rows] = (block == right_Q[rows, None]).sum(axis=1)
-    one_Q = np.ones_like(own_Q)
-    return Ranks(
-        query_ids=query_names,
-        clip_ids=clip_names[own_Q],
-        sources=source_names[own_Q],
-        num_better=better_Q,
-        num_tied_wrong=equal_Q - 1,
-        num_tied_right=one_Q,
-        num_right=one_Q,
-        num_candidates=sims_QC.shape[1],
-    )
+    for rows, block in blocks(sims_QC):
+        better_Q[rows] = (block > right_Q[rows, None] + tolerance).sum(axis=1)
+        equal_Q[rows] = (block >= right_Q[rows, None] - tolerance).sum(axis=1) - better_Q[rows]
+    return ranks_of_texts(names, better_Q, equal_Q - 1)
 
 
 def v2t_ranks(
     sims_QC: Sims,
     clip_of_query: npt.ArrayLike,
     *,
-    query_ids: Sequence[str] | None = None,
-    clip_ids: Sequence[str] | None = None,
-    sources: Sequence[str] | None = None,
+    query_ids: Labels | None = None,
+    clip_ids: Labels | None = None,
+    sources: Labels | None = None,
+    tolerance: float = 0.0,
+    counted: Counted = "best",
 ) -> Ranks:
-    """Rank all texts for every clip that has one; the best of a clip's own texts counts.
+    """Rank all texts for every clip that has one.
 
-    Args and errors are those of `t2v_ranks`: the same matrix, read by columns.
+    Args and errors are those of `t2v_ranks`: the same matrix, read by columns. `counted` says which of a clip's own
+    texts is waited for among the wrong ones: the best, or the worst, behind which all its own have been found.
     """
-    own_Q, _, clip_names, source_names = _checked(sims_QC, clip_of_query, query_ids, clip_ids, sources)
-    right_Q = sims_QC[np.arange(len(own_Q)), own_Q]
-    best_C = np.full(sims_QC.shape[1], -np.inf, sims_QC.dtype)
-    np.maximum.at(best_C, own_Q, right_Q)
-    better_C, equal_C = np.zeros(len(best_C), np.int64), np.zeros(len(best_C), np.int64)
-    for _, block in _blocks(sims_QC):
-        better_C += (block > best_C).sum(axis=0)
-        equal_C += (block == best_C).sum(axis=0)
-    tied_right_C = np.bincount(own_Q[right_Q == best_C[own_Q]], minlength=len(best_C))
-    num_right_C = np.bincount(own_Q, minlength=len(best_C))
-    asked = num_right_C > 0
+    names = Names.of(sims_QC.shape, clip_of_query, query_ids, clip_ids, sources)
+    names.refuse_unfinite(sims_QC)
+    own = OwnTexts.of(sims_QC[np.arange(len(sims_QC)), names.own_Q], names, tolerance, counted)
+    better_C, equal_C = np.zeros(sims_QC.shape[1], np.int64), np.zeros(sims_QC.shape[1], np.int64)
+    for _, block in blocks(sims_QC):
+        better_C += (block > own.counted_C + tolerance).sum(axis=0)
+        equal_C += (block >= own.counted_C - tolerance).sum(axis=0)
+    return own.ranks(better_C, equal_C - better_C, names)
+
+
+def ranks_of_texts(names: Names, better_Q: Counts, tied_wrong_Q: Counts) -> Ranks:
+    """Return the ranks of texts, each with one right clip, given how many wrong ones score above it and the same."""
+    one_Q = np.ones_like(names.own_Q)
     return Ranks(
-        query_ids=clip_names[asked],
-        clip_ids=clip_names[asked],
-        sources=source_names[asked],
-        num_better=better_C[asked],
-        num_tied_wrong=(equal_C - tied_right_C)[asked],
-        num_tied_right=tied_right_C[asked],
-        num_right=num_right_C[asked],
-        num_candidates=sims_QC.shape[0],
+        query_ids=names.query_ids,
+        clip_ids=names.clip_ids[names.own_Q],
+        sources=names.sources[names.own_Q],
+        num_better=better_Q,
+        num_tied_wrong=np.maximum(tied_wrong_Q, 0),
+        num_tied_right=one_Q,
+        num_right=one_Q,
+        num_candidates=len(names.clip_ids),
     )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OwnTexts:
+    """A clip's own texts: how many, and where they stand relative to the one that counts.
+
+    Attributes:
+        counted_C: similarity of the one that counts; of no meaning where there is none.
+        num_right_C: how many there are.
+        num_above_C: how many score above the one that counts.
+        num_tied_C: how many score the same, itself included.
+    """
+
+    counted_C: Sims
+    num_right_C: Counts
+    num_above_C: Counts
+    num_tied_C: Counts
+
+    @classmethod
+    def of(cls, sims_Q: Sims, names: Names, tolerance: float, counted: Counted = "best") -> "OwnTexts":
+        """Find them among the similarities of every text with its own clip, `[Q]`."""
+        own_Q, num_clips = names.own_Q, len(names.clip_ids)
+        is_best = counted == "best"
+        counted_C = np.full(num_clips, -np.inf if is_best else np.inf, sims_Q.dtype)
+        (np.maximum if is_best else np.minimum).at(counted_C, own_Q, sims_Q)
+        is_above = sims_Q > counted_C[own_Q] + tolerance
+        is_tied = ~is_above & (sims_Q >= counted_C[own_Q] - tolerance)
+        number = [np.bincount(own_Q[chosen], minlength=num_clips) for chosen in (slice(None), is_above, is_tied)]
+        return cls(counted_C=counted_C, num_right_C=number[0], num_above_C=number[1], num_tied_C=number[2])
+
+    def ranks(self, better_C: Counts, equal_C: Counts, names: Names) -> Ranks:
+        """Return the ranks of the clips that have texts, given how many of all texts score above and the same."""
+        asked = self.num_right_C > 0
+        return Ranks(
+            query_ids=names.clip_ids[asked],
+            clip_ids=names.clip_ids[asked],
+            sources=names.sources[asked],
+            num_better=(better_C - self.num_above_C)[asked],
+            num_tied_wrong=np.maximum(equal_C - self.num_tied_C, 0)[asked],
+            num_tied_right=self.num_tied_C[asked],
+            num_right=self.num_right_C[asked],
+            num_candidates=int(self.num_right_C.sum()),
+        )
 
 
 def stack_seeds(of_seeds: Sequence[Ranks]) -> Ranks:
@@ -193,69 +266,3 @@ def stack_seeds(of_seeds: Sequence[Ranks]) -> Ranks:
         num_tied_wrong=np.concatenate([np.atleast_2d(ranks.num_tied_wrong) for ranks in of_seeds]),
         num_tied_right=np.concatenate([np.atleast_2d(ranks.num_tied_right) for ranks in of_seeds]),
     )
-
-
-def rank_variance(by_lang: Sequence[Ranks]) -> tuple[Floats, Ids]:
-    """Return how much a sentence's rank varies over languages: the variance of its mean rank, parallel sentences only.
-
-    For sentence i with rank r in each of L languages: the mean over them of (r - mean r)^2. Its mean over sentences is
-    the mean rank variance of Nie et al., 2024 ("1-to-K contrastive learning"); 0 means every language finds the same.
-
-    Args:
-        by_lang: the t2v ranks of each language, of the same seeds.
-
-    Returns:
-        The variances, `[P]` or `[S, P]`, and the sources of these sentences, `[P]`; P may be 0.
-    """
-    shared = set.intersection(*(set(ranks.query_ids.tolist()) for ranks in by_lang)) if by_lang else set()
-    columns = [_positions(ranks.query_ids, sorted(shared)) for ranks in by_lang]
-    if not shared:
-        return np.zeros(0), np.zeros(0, np.str_)
-    mean_ranks = [ranks.mean_rank()[..., column] for ranks, column in zip(by_lang, columns, strict=True)]
-    return np.stack(mean_ranks).var(axis=0), by_lang[0].sources[columns[0]]
-
-
-def _positions(ids: Ids, wanted: Sequence[str]) -> list[int]:
-    place = {name: position for position, name in enumerate(ids.tolist())}
-    return [place[name] for name in wanted]
-
-
-def _checked(
-    sims_QC: Sims,
-    clip_of_query: npt.ArrayLike,
-    query_ids: Sequence[str] | None,
-    clip_ids: Sequence[str] | None,
-    sources: Sequence[str] | None,
-) -> tuple[npt.NDArray[np.int64], Ids, Ids, Ids]:
-    num_queries, num_clips = sims_QC.shape
-    own_Q = np.asarray(clip_of_query, np.int64)
-    query_names = np.array(range(num_queries) if query_ids is None else query_ids, np.str_)
-    clip_names = np.array(range(num_clips) if clip_ids is None else clip_ids, np.str_)
-    source_names = clip_names if sources is None else np.array(sources, np.str_)
-    found = (own_Q.shape, query_names.shape, clip_names.shape, source_names.shape)
-    if found != ((num_queries,), (num_queries,), (num_clips,), (num_clips,)):
-        raise ValueError(
-            f"similarities are [{num_queries}, {num_clips}], texts by clips, but there are {len(own_Q)} right columns, "
-            f"{len(query_names)} query ids, {len(clip_names)} clip ids and {len(source_names)} sources"
-        )
-    if num_queries and not 0 <= own_Q.min() <= own_Q.max() < num_clips:
-        raise ValueError(f"right columns run from {own_Q.min()} to {own_Q.max()}; expected 0 to {num_clips - 1}")
-    _refuse_unfinite(sims_QC, query_names, clip_names)
-    return own_Q, query_names, clip_names, source_names
-
-
-def _refuse_unfinite(sims_QC: Sims, query_ids: Ids, clip_ids: Ids) -> None:
-    for rows, block in _blocks(sims_QC):
-        bad = np.argwhere(~np.isfinite(block))
-        if len(bad):
-            row, column = rows.start + bad[0][0], bad[0][1]
-            raise DataError(
-                f"similarity row {row} (query {str(query_ids[row])!r}) is {sims_QC[row, column]} at clip "
-                f"{str(clip_ids[column])!r}; expected finite numbers; the model or its features may hold NaN"
-            )
-
-
-def _blocks(sims_QC: Sims) -> Iterator[tuple[slice, Sims]]:
-    step = max(1, _BLOCK_CELLS // max(1, sims_QC.shape[1]))
-    for start in range(0, len(sims_QC), step):
-        yield slice(start, start + step), sims_QC[start : start + step]

@@ -120,7 +120,7 @@ def _forest_line(row: Difference, ticks: Sequence[float], color: str) -> str:
         "svg", *_grid(ticks, _LINE_PX),
         tag("line", x1=zero, x2=zero, y1=0, y2=_LINE_PX, class_="zero"),
         tag("line", x1=low, x2=high, y1=middle, y2=middle, class_="span"),
-        tag("circle", cx=value, cy=middle, r=4.5, class_="shown" if row.holds else "open"),
+        tag("circle", cx=value, cy=middle, r=4.5, class_=_dot(row)),
         role="img", height=_LINE_PX, width="100%", class_=color,
         aria_label=f"{lang_name(row.lang)}: {_spoken(row)}",
     )  # fmt: skip
@@ -133,8 +133,12 @@ def _forest_line(row: Difference, ticks: Sequence[float], color: str) -> str:
     )  # fmt: skip
 
 
+def _dot(row: Difference) -> str:
+    return "shown" if row.holds_among_all else "alone" if row.holds else "open"
+
+
 def _spoken(row: Difference) -> str:
-    verdict = "holds" if row.holds else "is not shown"
+    verdict = "holds among all" if row.holds_among_all else "holds alone" if row.holds else "is not shown"
     return f"{row.value:+.1f}, from {row.low:+.1f} to {row.high:+.1f}, {verdict}"
 
 

@@ -1,58 +1,41 @@
 """Report: what was measured of one system on one split, and `evaluate`, which measures it.
 
 A report keeps the rank of every query, not only figures, so that systems can be compared query by query later. Its
-folder holds `report.json` (the figures and where they come from) and `ranks.parquet` (one row a query).
+folder holds `report.json` (the figures and where they come from), `ranks.parquet` (one row a query), `answers.parquet`
+(the first ten of every query, with scores) and `queries.parquet` (what was asked).
 """
 
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow.parquet as pq
-from pydantic import TypeAdapter, ValidationError
+import pyarrow as pa
 
 from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
 from polyreel.errors import DataError
+from polyreel.evaluation.across import Across, across_languages, confusion_between, mean_confusion
+from polyreel.evaluation.answers import Answers, Key, answers_from_table, answers_to_table, queries_of, stack_answers
+from polyreel.evaluation.asking import Encoder as Encoder
+from polyreel.evaluation.asking import Fingerprinted as Fingerprinted
+from polyreel.evaluation.asking import Scoring, ask_in
 from polyreel.evaluation.estimates import Estimate, Figure, estimate_all
 from polyreel.evaluation.ground import Ground, survey
-from polyreel.evaluation.metrics import Direction, Ranks, Ties, stack_seeds, t2v_ranks, v2t_ranks
+from polyreel.evaluation.metrics import Direction, Ranks, Ties, stack_seeds
+from polyreel.evaluation.protocols import find_protocol
 from polyreel.evaluation.rank_table import ranks_from_table, ranks_to_table
+from polyreel.evaluation.report_files import ANSWERS, QUERIES, RANKS, read_report, write_report
+from polyreel.evaluation.translations import text_to_text
 from polyreel.evaluation.uncertainty import LEVEL, NUM_RESAMPLES, resample_sources
 from polyreel.progress import Progress, silent
-from polyreel.similarity import similarities
-from polyreel.storage import Json, read_json, write_aside, write_json
+from polyreel.similarity import Embeddings
+from polyreel.storage import Json
 
 _VERSIONED = ("polyreel", "numpy", "torch", "transformers")
-
-
-class Encoder(Protocol):
-    """What can be evaluated: anything that turns texts and features into rows of unit length."""
-
-    def encode_text(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return `[N, D]`, one row a text."""
-
-    def encode_clips(self, features: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.float32]:
-        """Return `[N, D]`, one row a clip; each clip's features are `[T, D_in]`."""
-
-
-@runtime_checkable
-class Fingerprinted(Protocol):
-    """An encoder that knows its weights by name, and which features they were made for."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Digest of settings and weights."""
-
-    def check_features(self, store: FeatureStore) -> None:
-        """Refuse the features of another extractor."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,7 +48,11 @@ class Report:
         models: fingerprint of each seed's model; "" for one that has none.
         versions: of the software that measured.
         ground: what it was measured on.
-        ranks: counts `[S, Q]` by language and direction.
+        ranks: counts `[S, Q]` by language and direction; texts to texts stand under `it>en`, "t2t".
+        scoring: how similarities became scores: "cosine", or what corrected it.
+        answers: the best candidates of every query, as `ranks`; empty in reports of before there were any.
+        queries: what was asked, a row a caption; None in reports of before it was kept.
+        confusion: by language of a text, in which language its nearest other text is written (shares, mean over seeds).
     """
 
     name: str
@@ -73,7 +60,11 @@ class Report:
     models: tuple[str, ...]
     versions: Mapping[str, str]
     ground: Ground
-    ranks: Mapping[tuple[str, Direction], Ranks]
+    ranks: Mapping[Key, Ranks]
+    scoring: str = "cosine"
+    answers: Mapping[Key, Answers] = field(default_factory=dict)
+    queries: pa.Table | None = None
+    confusion: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def langs(self) -> tuple[str, ...]:
@@ -87,11 +78,18 @@ class Report:
 
     @cached_property
     def _estimates(self) -> list[Estimate]:
-        return estimate_all(self.ranks, resample_sources(self.sources))
+        return estimate_all(self.ranks, resample_sources(self.sources), self.seeds)
 
-    def rows(self) -> list[Estimate]:
+    def rows(self, *, num_resamples: int = NUM_RESAMPLES) -> list[Estimate]:
         """Return every figure: by language, direction and metric, then means over languages, then the rank variance."""
-        return list(self._estimates)
+        if num_resamples == NUM_RESAMPLES:
+            return list(self._estimates)
+        return estimate_all(self.ranks, resample_sources(self.sources, num_resamples=num_resamples), self.seeds)
+
+    @cached_property
+    def across(self) -> Across:
+        """What its languages have to do with one another, text to video."""
+        return across_languages(self._estimates, self.ranks, self.answers, resample_sources(self.sources))
 
     def row(self, lang: str, metric: Figure, direction: Direction = "t2v") -> Estimate:
         """Return one figure.
@@ -134,6 +132,12 @@ class Report:
             seeds=seeds,
             models=tuple(model for report in reports for model in report.models),
             ranks={key: stack_seeds([report.ranks[key] for report in reports]) for key in first.ranks},
+            answers={
+                key: stack_answers([report.answers[key] for report in reports])
+                for key in first.answers
+                if all(report.answers for report in reports)
+            },
+            confusion=mean_confusion([(len(report.seeds), report.confusion) for report in reports]),
         )
 
     def to_json(self) -> dict[str, Json]:
@@ -145,14 +149,21 @@ class Report:
             "versions": dict(self.versions),
             "ground": asdict(self.ground),
             "bootstrap": {"level": LEVEL, "resamples": NUM_RESAMPLES, "source_videos": len(self.sources)},
+            "scoring": self.scoring,
+            "across_languages": self.across.to_json() if len(self.langs) > 1 else None,
+            "confusion": {lang: {k: round(v, 4) for k, v in shares.items()} for lang, shares in self.confusion.items()},
             "figures": [row.to_json() for row in self._estimates],
         }
 
     def save(self, folder: Path | str) -> None:
         """Write the report as a folder, aside and renamed."""
-        with write_aside(Path(folder)) as aside:
-            write_json(aside / "report.json", self.to_json())
-            pq.write_table(ranks_to_table(self.ranks, self.seeds), aside / "ranks.parquet", compression="zstd")
+        ids = {key: self.ranks[key].query_ids for key in self.answers}
+        tables = {
+            RANKS: ranks_to_table(self.ranks, self.seeds),
+            ANSWERS: answers_to_table(self.answers, ids, self.seeds) if self.answers else None,
+            QUERIES: self.queries,
+        }
+        write_report(Path(folder), self.to_json(), tables)
 
     @classmethod
     def open(cls, folder: Path | str) -> "Report":
@@ -161,31 +172,19 @@ class Report:
         Raises:
             DataError: the folder is no report, or not one that this polyreel can read.
         """
-        folder = Path(folder)
-        if not (folder / "report.json").is_file():
-            raise DataError(f"{folder} is no report: it has no report.json; make one with `polyreel evaluate -o`")
-        try:
-            header = TypeAdapter(_Header).validate_python(read_json(folder / "report.json"))
-        except ValidationError as error:
-            field = ".".join(map(str, error.errors()[0]["loc"]))
-            raise DataError(f"{folder}/report.json has a wrong {field!r}; evaluate again to write it anew") from None
+        header, tables = read_report(Path(folder))
         return cls(
             name=header.name,
             seeds=header.seeds,
             models=header.models,
             versions=header.versions,
             ground=header.ground,
-            ranks=_counted_over(header.ground, ranks_from_table(pq.read_table(folder / "ranks.parquet"), header.seeds)),
+            ranks=_counted_over(header.ground, ranks_from_table(tables[RANKS], header.seeds)),
+            scoring=header.scoring,
+            answers=answers_from_table(tables[ANSWERS], header.seeds) if ANSWERS in tables else {},
+            queries=tables.get(QUERIES),
+            confusion=header.confusion,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Header:
-    name: str
-    seeds: tuple[int, ...]
-    models: tuple[str, ...]
-    versions: Mapping[str, str]
-    ground: Ground
 
 
 def check_same_queries(reports: Sequence[Report]) -> None:
@@ -214,6 +213,8 @@ def evaluate(
     seed: int = 0,
     num_clips: int | None = None,
     ties: Ties = "chance",
+    protocol: str | None = None,
+    scoring: Scoring | None = None,
     progress: Progress = silent,
 ) -> Report:
     """Rank a split's clips for every caption, and the captions of each language for every clip.
@@ -224,19 +225,26 @@ def evaluate(
         features: the clips' features.
         split: which clips.
         langs: languages to ask in; all by default. One without captions in the split is absent from the report.
-        name: what tables call the system.
+        name: what tables call it; one scored by dual softmax gets the label that it reads all test queries.
         seed: the seed the model was trained with.
         num_clips: clips of the split as published; absent ones count as missed in R@k (the reference's "968 of 1000"),
             while MedR and MnR are of those there. None: what is not there does not count.
         ties: "chance": candidates that score the same stand in random order; "optimistic": the right one first, as in
             the reference.
+        protocol: a name out of `PROTOCOLS`: the dataset must be what it says, and it decides how is counted.
+        scoring: how similarities become scores; the cosine by default.
         progress: told after every language.
 
     Raises:
-        DataError: no captions to ask, a clip without features, a similarity that is NaN or infinite, or more clips
-            than `num_clips`.
+        DataError: no captions to ask, a clip without features, an embedding that is NaN or infinite, more clips than
+            `num_clips`, or a dataset that the protocol does not fit.
         FingerprintError: the model was made for another extractor's features.
     """
+    scoring = scoring or Scoring()
+    agreed = None if protocol is None else find_protocol(protocol)
+    if agreed is not None:
+        num_clips = agreed.check(dataset, split, num_clips)
+        scoring = replace(scoring, captions=agreed.captions)
     data = dataset.split(split)
     asked = [lang for lang in data.langs if langs is None or lang in langs]
     if not asked:
@@ -246,44 +254,47 @@ def evaluate(
         )
     if isinstance(model, Fingerprinted):
         model.check_features(features)
-    ground = replace(survey(dataset, split, asked, features, num_clips), ties=ties)
+    ground = replace(
+        survey(dataset, split, asked, features, num_clips),
+        ties=ties,
+        captions=scoring.captions,
+        protocol=protocol or "",
+    )
     clips_CD = model.encode_clips([features[clip_id] for clip_id in data.clip_ids])
-    ranks: dict[tuple[str, Direction], Ranks] = {}
+    ranks: dict[Key, Ranks] = {}
+    answers: dict[Key, Answers] = {}
+    texts_by_lang: dict[str, Embeddings] = {}
     for done, lang in enumerate(asked):
         progress(done, len(asked), f"ranking in {lang}")
-        ranks |= _ranks_in(lang, data, model, clips_CD)
+        found = ask_in(lang, data, model, clips_CD, scoring)
+        ranks |= found.ranks
+        answers |= found.answers
+        texts_by_lang[lang] = found.texts_QD
+    if agreed is not None and agreed.is_text_to_text:
+        ranks |= text_to_text(data, texts_by_lang)
     progress(len(asked), len(asked), "ranked")
     return Report(
-        name=name,
+        name=f"{name} ({scoring.label})" if scoring.label else name,
         seeds=(seed,),
         models=(model.fingerprint if isinstance(model, Fingerprinted) else "",),
         versions=_versions(),
         ground=ground,
         ranks=_counted_over(ground, ranks),
+        scoring=scoring.name,
+        answers=answers,
+        queries=queries_of(data, asked),
+        confusion=confusion_between(data, asked, texts_by_lang),
     )
 
 
-def _counted_over(ground: Ground, ranks: Mapping[tuple[str, Direction], Ranks]) -> dict[tuple[str, Direction], Ranks]:
-    counted = {key: replace(of_queries, present=ground.present) for key, of_queries in ranks.items()}
+def _counted_over(ground: Ground, ranks: Mapping[Key, Ranks]) -> dict[Key, Ranks]:
+    counted = {
+        key: of_queries if key[1] == "t2t" else replace(of_queries, present=ground.present)
+        for key, of_queries in ranks.items()
+    }
     if ground.ties == "optimistic":
         return {key: of_queries.optimistic() for key, of_queries in counted.items()}
     return counted
-
-
-def _ranks_in(
-    lang: str, data: Dataset, model: Encoder, clips_CD: npt.NDArray[np.float32]
-) -> dict[tuple[str, Direction], Ranks]:
-    captions = data.in_langs([lang]).captions
-    sims_QC = similarities(model.encode_text(captions["text"].to_pylist()), clips_CD)
-    column = {clip_id: position for position, clip_id in enumerate(data.clip_ids)}
-    own_Q = [column[clip_id] for clip_id in captions["clip_id"].to_pylist()]
-    query_ids: list[str] = captions["caption_id"].to_pylist()
-    sources: list[str] = data.clips["source"].to_pylist()
-    names = {"query_ids": query_ids, "clip_ids": data.clip_ids, "sources": sources}
-    return {
-        (lang, "t2v"): stack_seeds([t2v_ranks(sims_QC, own_Q, **names)]),
-        (lang, "v2t"): stack_seeds([v2t_ranks(sims_QC, own_Q, **names)]),
-    }
 
 
 def _versions() -> dict[str, str]:

@@ -1,19 +1,20 @@
 """Tables of reports and comparisons, for the terminal and for Markdown.
 
 A `Table` is words in rows; what stands in it is decided once and laid out twice. Cells read `40.5 [36.1, 44.9]`: the
-figure and its 95 % interval over source videos. What chance scores and how far the seeds lie apart stand beside it.
+figure and its 95 % interval over source videos. What chance scores and what single seeds give stand beside it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from polyreel.evaluation.comparison import Comparison, Difference
-from polyreel.evaluation.estimates import MEAN_LANG, Estimate, Figure
+from polyreel.evaluation.estimates import ENOUGH_SEEDS, MEAN_LANG, Estimate, Figure
 from polyreel.evaluation.metrics import METRICS, Direction, Metric
 from polyreel.evaluation.report import Report
 from polyreel.languages import LANGUAGES
 
-DIRECTION_NAMES: dict[Direction, str] = {"t2v": "text → video", "v2t": "video → text"}
+DIRECTION_NAMES: dict[Direction, str] = {"t2v": "text → video", "v2t": "video → text", "t2t": "text → text"}
+SHOWN: Metric = "R@10"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +97,40 @@ def of_differences(
             (lang_name(lang), *(difference_cell(of_lang[metric]) for metric in metrics))
             for lang, of_lang in rows.items()
         ),
-        note=f"* the 95 % interval of the paired difference leaves out 0{_variance_note(rows)}",
+        note="* the 95 % interval of the paired difference leaves out 0; ** and it holds among all differences of its "
+        f"metric (Holm){_variance_note(rows)}",
     )
+
+
+def what_holds(comparison: Comparison, metric: Figure = SHOWN, direction: Direction = "t2v") -> Table:
+    """Lay out every difference of one metric with its p-value among all of them, what holds among all first."""
+    rows = [row for row in comparison.differences if (row.metric, row.direction) == (metric, direction)]
+    rows.sort(key=lambda row: (not row.holds_among_all, row.p_corrected, row.p_value))
+    held = sum(row.holds_among_all for row in rows)
+    return Table(
+        title=f"What holds: {metric}, {DIRECTION_NAMES[direction]}, {held} of {len(rows)} differences among all",
+        header=("system less baseline", "language", "difference", "p", "p among all", "smallest shown", "verdict"),
+        rows=tuple(
+            (
+                f"{row.system} less {row.baseline}",
+                lang_name(row.lang),
+                difference_cell(row).rstrip(" *"),
+                f"{row.p_value:.4f}",
+                f"{row.p_corrected:.4f}",
+                f"{row.detectable:.1f}",
+                _verdict(row),
+            )
+            for row in rows
+        ),
+        note=f"p among all: corrected for {len(rows)} looked at together (Holm). Smallest shown: a true difference below "
+        "it is found in fewer than 80 of 100 sets of videos like this one.",
+    )
+
+
+def _verdict(row: Difference) -> str:
+    if row.holds_among_all:
+        return "better" if row.is_better else "worse"
+    return "holds alone" if row.holds else "not shown"
 
 
 def lang_name(lang: str) -> str:
@@ -109,7 +142,8 @@ def measured_on(report: Report) -> str:
     """Return in a few words what a report was measured on: `msrvtt1k test, 150 clips`."""
     ground = report.ground
     published = f" of {ground.num_clips + ground.num_absent_clips:,}" if ground.num_absent_clips else ""
-    return f"{ground.dataset} {ground.split}, {ground.num_clips:,}{published} clips"
+    protocol = f", {ground.protocol}" if ground.protocol else ""
+    return f"{ground.dataset} {ground.split}, {ground.num_clips:,}{published} clips{protocol}"
 
 
 def cell(row: Estimate) -> str:
@@ -118,8 +152,9 @@ def cell(row: Estimate) -> str:
 
 
 def difference_cell(row: Difference) -> str:
-    """Return a difference with its interval, signed, with a star where it holds: `+8.5 [+5.0, +12.1] *`."""
-    return f"{row.value:+.1f} [{row.low:+.1f}, {row.high:+.1f}] {'*' if row.holds else ' '}"
+    """Return a difference with its interval, signed, with a star where it holds, two where it does among all."""
+    stars = "**" if row.holds_among_all else "* " if row.holds else "  "
+    return f"{row.value:+.1f} [{row.low:+.1f}, {row.high:+.1f}] {stars}"
 
 
 def shared_langs(reports: Sequence[Report]) -> list[str]:
@@ -149,7 +184,13 @@ def _variance_note(rows: Mapping[str, Mapping[Figure, Difference]]) -> str:
 
 
 def _spread(row: Estimate) -> str:
-    return f"{min(row.by_seed):.1f} – {max(row.by_seed):.1f}" if len(row.by_seed) > 1 else ""
+    """Fewer than five seeds one by one, and their range; from five on they are in the interval."""
+    if len(row.by_seed) < 2:
+        return ""
+    span = f"{min(row.by_seed):.1f} – {max(row.by_seed):.1f}"
+    if len(row.by_seed) >= ENOUGH_SEEDS:
+        return span
+    return f"{', '.join(f'{value:.1f}' for value in row.by_seed)} ({span})"
 
 
 def _spread_rows(report: Report, direction: Direction) -> list[tuple[str, ...]]:
@@ -168,9 +209,13 @@ def _captions(report: Report, lang: str) -> str:
 def _note(reports: Sequence[Report], direction: Direction) -> str:
     seeds = max(len(report.seeds) for report in reports)
     parts = [
-        f"[95 % interval, {len(reports[0].sources):,} source videos resampled]",
+        f"[95 % interval, {len(reports[0].sources):,} source videos resampled"
+        f"{', and seeds' if seeds >= ENOUGH_SEEDS else ''}]",
         f"queries averaged over {seeds} seeds" if seeds > 1 else "one seed",
     ]
+    parts += [f"{report.name} scored by {report.scoring}" for report in reports if report.scoring != "cosine"]
+    if reports[0].ground.captions != "each":
+        parts.append(f"captions of a clip asked by {reports[0].ground.captions!r}")
     if reports[0].ground.ties == "optimistic":
         parts.append("ties counted as right")
     if len(reports) == 1 and direction == "t2v" and has_variance(reports[0]):

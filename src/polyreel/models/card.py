@@ -1,15 +1,15 @@
-"""The model card that lies in every model's folder: what it is, what it was made for, how to use it."""
+"""The model card that lies in every model's folder: what it is, what it was made for, how good it is, how to use it."""
+
+from dataclasses import dataclass
+
+from huggingface_hub import EvalResult, ModelCardData
 
 from polyreel.models.settings import RetrieverSettings
 
+_TASK, _TASK_NAME = "text-to-video-retrieval", "text-to-video retrieval"
+_UNMEASURED = "How well it finds what is asked in each language is a matter of measuring: `polyreel evaluate`."
 _CARD = """---
-library_name: polyreel
-pipeline_tag: text-to-video
-tags:
-- video-retrieval
-- multilingual
-language:
-{languages}
+{metadata}
 ---
 
 # A video retrieval model
@@ -31,14 +31,65 @@ clips = model.encode_clips([features])  # features [T, {video_dim}] of `{extract
 similarities = texts @ clips.T
 ```
 
-How well it finds what is asked in each language is a matter of measuring: `polyreel evaluate`.
+Its text tower alone, through sentence-transformers:
+
+```python
+from sentence_transformers import SentenceTransformer
+
+texts = SentenceTransformer("this folder or repository", trust_remote_code=True).encode(["a dog runs"])
+```
+
+## How good it is
+
+{results}
 """
 
 
-def model_card(settings: RetrieverSettings) -> str:
-    """Write a model's card."""
+@dataclass(frozen=True, kw_only=True)
+class CardFigure:
+    """One figure of a model, for the card's metadata.
+
+    Attributes:
+        dataset: what it was measured on.
+        split: of the dataset.
+        lang: language asked in.
+        metric: like "R@10".
+        value: the figure.
+    """
+
+    dataset: str
+    split: str
+    lang: str
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardResults:
+    """What was measured of a model.
+
+    Attributes:
+        markdown: a table, or several, with what is to be said about them.
+        figures: the same for programs.
+    """
+
+    markdown: str = _UNMEASURED
+    figures: tuple[CardFigure, ...] = ()
+
+
+def model_card(settings: RetrieverSettings, results: CardResults | None = None) -> str:
+    """Write a model's card; None: nothing was measured yet."""
+    results = results or CardResults()
+    metadata = ModelCardData(
+        library_name="polyreel",
+        pipeline_tag=_TASK.removesuffix("-retrieval"),
+        tags=["video-retrieval", "multilingual", "sentence-transformers"],
+        language=list(settings.langs),
+        model_name="polyreel" if results.figures else None,
+        eval_results=[_result(figure) for figure in results.figures] or None,
+    )
     return _CARD.format(
-        languages="\n".join(f"- {lang}" for lang in settings.langs),
+        metadata=metadata.to_yaml(),
         langs=", ".join(settings.langs),
         backbone=settings.text.backbone,
         text_pooling=settings.text.pooling,
@@ -47,4 +98,19 @@ def model_card(settings: RetrieverSettings) -> str:
         video_dim=settings.features.dim,
         max_frames=settings.video.max_frames,
         embed_dim=settings.embed_dim,
+        results=results.markdown,
+    )
+
+
+def _result(figure: CardFigure) -> EvalResult:
+    return EvalResult(
+        task_type=_TASK,
+        task_name=_TASK_NAME,
+        dataset_type=figure.dataset,
+        dataset_name=f"{figure.dataset} {figure.split}, {figure.lang}",
+        dataset_config=figure.lang,
+        dataset_split=figure.split,
+        metric_type=figure.metric,
+        metric_value=round(figure.value, 2),
+        metric_name=figure.metric,
     )

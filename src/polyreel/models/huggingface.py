@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
@@ -27,9 +28,11 @@ from transformers import (
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES
 
+from polyreel.errors import DataError
 from polyreel.models.devices import placed
 from polyreel.models.layers import masked_mean
 from polyreel.models.packing import Packing, enable_packing
+from polyreel.models.plain_tokens import PlainTokenizer, TokenSettings
 from polyreel.models.settings import TextSettings
 from polyreel.models.tokenizer_files import as_published, check_tokenizer, saved_tokenizer
 from polyreel.models.tokens import Tokens
@@ -99,7 +102,16 @@ class HuggingFaceBackbone(nn.Module):
 
     def forward(self, tokens: Tokens) -> Tensor:
         """Turn B texts into vectors `[B, D]`."""
-        states_BTD, mask_BT, pooled_BD = self._read_packed(tokens) if self._can_pack else self._read_padded(tokens)
+        if self._can_pack:
+            return self._sum_up(*self._read_packed(tokens))
+        return self.pool(*(placed(array, self._device) for array in tokens.padded(pad_id=self.pad_id)))
+
+    def pool(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
+        """Turn padded tokens `[B, T]` into vectors `[B, D]`; where the mask is false there is none."""
+        answer = self.model(input_ids=ids_BT, attention_mask=mask_BT.long())
+        return self._sum_up(answer.last_hidden_state, mask_BT, getattr(answer, "pooler_output", None))
+
+    def _sum_up(self, states_BTD: Tensor, mask_BT: Tensor, pooled_BD: Tensor | None) -> Tensor:
         if self.head is not None:
             vectors_BD: Tensor = self.head(states_BTD, mask_BT)
             return vectors_BD
@@ -116,15 +128,26 @@ class HuggingFaceBackbone(nn.Module):
         pooler = None if self._is_mean else getattr(self.model, _POOLER, None)
         return states_BTD, packing.mask_BT, None if pooler is None else pooler(states_BTD)
 
-    def _read_padded(self, tokens: Tokens) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return the same, of texts padded to the longest: for encoders of other kinds."""
-        ids_BT, mask_BT = (placed(array, self._device) for array in tokens.padded(pad_id=self.pad_id))
-        answer = self.model(input_ids=ids_BT, attention_mask=mask_BT.long())
-        return answer.last_hidden_state, mask_BT, getattr(answer, "pooler_output", None)
-
     @property
     def _device(self) -> torch.device:
         return next(self.model.parameters()).device
+
+    @property
+    def tokens(self) -> PlainTokenizer:
+        """The tokenizer as it works without transformers.
+
+        Raises:
+            DataError: it exists as Python alone.
+        """
+        if not isinstance(self._tokenizer, PreTrainedTokenizerFast):
+            raise DataError(
+                f"the tokenizer of this model is a {type(self._tokenizer).__name__}, which has no tokenizer.json; "
+                "take an encoder that has one"
+            )
+        settings = TokenSettings(
+            max_tokens=self._max_tokens, has_special=True, prompt=self._prompt, unknown=self._unknown, pad=self.pad_id
+        )
+        return PlainTokenizer(Tokenizer.from_str(self._tokenizer.backend_tokenizer.to_str()), settings)
 
     def vocabulary(self) -> Mapping[str, int]:
         """Return the number of every token."""

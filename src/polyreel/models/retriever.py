@@ -6,11 +6,12 @@ A folder holds `config.json` (all settings), `model.safetensors` (all weights), 
 Shapes: `B` batch, `C` clips, `N` texts, `T` frames, `D` dims.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polyreel.data.feature_settings import FeatureSettings
-from polyreel.data.feature_shards import check_features as check_rows
 from polyreel.data.features import FeatureStore
-from polyreel.errors import DataError, FingerprintError
-from polyreel.models.card import model_card
+from polyreel.errors import DataError
+from polyreel.models.card import CardResults, model_card
+from polyreel.models.frames import by_length, check_clips, check_store
 from polyreel.models.settings import RetrieverSettings, TextSettings, VideoSettings
 from polyreel.models.text import TextTower, build_backbone, open_backbone
 from polyreel.models.tokens import Tokens
@@ -32,10 +33,17 @@ from polyreel.models.video import VideoTower
 from polyreel.settings import parse
 from polyreel.storage import fingerprint, read_json, write_aside, write_json
 
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
 Embeddings = npt.NDArray[np.float32]
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 _BACKBONE = "text.backbone."
+_FOR_SENTENCE_TRANSFORMERS = {
+    "modules.json": [{"idx": 0, "name": "0", "path": "", "type": "polyreel.models.sentence_module.SentenceModule"}],
+    "config_sentence_transformers.json": {"model_type": "SentenceTransformer", "similarity_fn_name": "cosine"},
+}
 
 
 class Retriever(nn.Module):
@@ -119,7 +127,7 @@ class Retriever(nn.Module):
         tokens = self.text.tokenize(texts)
         found = np.zeros((len(tokens), self.settings.embed_dim), np.float32)
         with self._asked():
-            for rows in _by_length(tokens.lengths, batch_size):
+            for rows in by_length(tokens.lengths, batch_size):
                 found[rows] = self.embed_texts(tokens.select(rows)).cpu().numpy()
         return found
 
@@ -129,11 +137,10 @@ class Retriever(nn.Module):
         Raises:
             DataError: a matrix of another width, without rows, or with NaN.
         """
-        for number, matrix in enumerate(features):
-            check_rows(f"#{number}", matrix, self.features.dim)
+        check_clips(features, self.features.dim)
         found = np.zeros((len(features), self.settings.embed_dim), np.float32)
         with self._asked():
-            for rows in _by_length(np.array([len(matrix) for matrix in features]), batch_size):
+            for rows in by_length(np.array([len(matrix) for matrix in features]), batch_size):
                 video_CTD, mask_CT = self.video.frames([features[row] for row in rows])
                 found[rows] = self.embed_clips(video_CTD.to(self.device), mask_CT.to(self.device)).cpu().numpy()
         return found
@@ -144,20 +151,23 @@ class Retriever(nn.Module):
         Raises:
             FingerprintError: their extractor, its fingerprint, their width or the sampling of their frames is another.
         """
-        if difference := store.settings.difference(self.features):
-            raise FingerprintError(
-                f"{store.folder} holds other features than this model was trained on: {difference}; extract those, or "
-                "train a model on these"
-            )
+        check_store(store, self.features)
 
-    def save(self, folder: Path | str) -> None:
-        """Write the model's folder, aside and renamed; an older one of that name is replaced."""
+    def save(self, folder: Path | str, *, results: CardResults | None = None) -> None:
+        """Write the model's folder, aside and renamed; an older one of that name is replaced.
+
+        Args:
+            folder: where to.
+            results: what was measured of it, for its card.
+        """
         with write_aside(Path(folder)) as aside:
             aside.mkdir()
             write_json(aside / CONFIG_FILE, self.settings.model_dump(mode="json"))
             save_model(self, str(aside / WEIGHTS_FILE))
             self.text.backbone.save(aside)
-            (aside / "README.md").write_text(model_card(self.settings), encoding="utf-8")
+            for file, entries in _FOR_SENTENCE_TRANSFORMERS.items():
+                (aside / file).write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+            (aside / "README.md").write_text(model_card(self.settings, results), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
@@ -185,8 +195,21 @@ class Retriever(nn.Module):
         return model.eval()
 
     @classmethod
-    def from_pretrained(cls, name: Path | str) -> Self:
+    def from_pretrained(
+        cls,
+        name: Path | str,
+        *,
+        revision: str | None = None,
+        cache_dir: Path | str | None = None,
+        offline: bool = False,
+    ) -> Self:
         """Open a model's folder, or fetch a model from the Hugging Face hub by its name.
+
+        Args:
+            name: a folder, or a name on the hub.
+            revision: branch, tag or commit on the hub; None: its newest.
+            cache_dir: where fetched models are kept; None: the hub's own place.
+            offline: take only what was fetched before.
 
         Raises:
             DataError: it is neither a folder nor a model that can be fetched.
@@ -196,20 +219,37 @@ class Retriever(nn.Module):
         from huggingface_hub import snapshot_download
 
         try:
-            folder = snapshot_download(str(name))
+            folder = snapshot_download(str(name), revision=revision, cache_dir=cache_dir, local_files_only=offline)
         except (OSError, ValueError) as error:
             raise DataError(f"{name} is no folder and cannot be fetched from the hub ({error})") from error
         return cls.load(folder)
 
-    def push_to_hub(self, repo_id: str, *, is_private: bool = False) -> str:
-        """Upload the model's folder to the Hugging Face hub, as whom `hf auth login` says; return its address."""
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        is_private: bool = False,
+        results: CardResults | None = None,
+        message: str = "Upload of a polyreel model",
+        hub: "HfApi | None" = None,
+    ) -> str:
+        """Upload the model's folder to the Hugging Face hub and return its address.
+
+        Args:
+            repo_id: like "user/name"; made if it is not there.
+            is_private: whether a new repository is private.
+            results: what was measured of the model, for its card.
+            message: of the commit.
+            hub: where to, and as whom; None: the hub, as whom `hf auth login` says.
+        """
         from huggingface_hub import HfApi
 
-        hub = HfApi()
+        hub = hub or HfApi()
         hub.create_repo(repo_id, private=is_private, exist_ok=True)
         with TemporaryDirectory() as place:
-            self.save(Path(place) / "model")
-            return str(hub.upload_folder(repo_id=repo_id, folder_path=Path(place) / "model"))
+            self.save(Path(place) / "model", results=results)
+            folder = Path(place) / "model"
+            return str(hub.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=message))
 
     @contextmanager
     def _asked(self) -> Iterator[None]:
@@ -221,13 +261,6 @@ class Retriever(nn.Module):
                 yield
         finally:
             self.train(was_training)
-
-
-def _by_length(lengths: npt.NDArray[np.integer], batch_size: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield the positions of what is encoded together: similar lengths, so that little is padded."""
-    order = np.argsort(lengths, kind="stable")
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
 
 
 def _shapes(file: Path, prefix: str) -> dict[str, Sequence[int]]:

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from polyreel.models.layers import PreNormBlock, learnt_vectors, masked_mean
 from polyreel.models.pieces import PieceTable
+from polyreel.models.plain_tokens import TOKENIZER_FILE, PlainTokenizer, TokenSettings
 from polyreel.models.settings import TextSettings
 from polyreel.models.tokens import Tokens
 from polyreel.models.vocabulary import fingerprint_of_tokenizer
 from polyreel.storage import fingerprint
 
-TOKENIZER_FILE = "tokenizer.json"
 _UNKNOWN = ("[UNK]", "<unk>")
 _FEWEST_TIMES_SEEN = 2
 _MLP_RATIO = 4.0
@@ -72,20 +72,18 @@ class SubwordBackbone(nn.Module):
         transformer: "PieceTransformer | None" = None,
     ) -> None:
         super().__init__()
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
-        self._tokenizer = tokenizer
-        self._max_tokens = max_tokens
         known = (tokenizer.token_to_id(name) for name in _UNKNOWN)
-        self._unknown = next((piece for piece in known if piece is not None), 0)
+        unknown = next((piece for piece in known if piece is not None), 0)
+        self.tokens = PlainTokenizer(
+            tokenizer, TokenSettings(max_tokens=max_tokens, has_special=False, unknown=unknown, pad=unknown)
+        )
         self.dim = table.dim
         self.table = table
         self.transformer = transformer
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         """Cut texts into pieces; a text without any gets the unknown piece, so that no row is empty."""
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return Tokens.from_lists([text.ids or [self._unknown] for text in encodings]).truncated(self._max_tokens)
+        return self.tokens.tokenize(texts)
 
     def forward(self, tokens: Tokens) -> Tensor:
         """Turn B texts into vectors `[B, D]`; the mean needs no padding, the transformer pads to the longest."""
@@ -93,12 +91,20 @@ class SubwordBackbone(nn.Module):
         if self.transformer is None:
             pieces_N = torch.from_numpy(tokens.ids).to(device)
             return self.table.mean(pieces_N, torch.from_numpy(tokens.offsets).to(device, pieces_N.dtype))
-        ids_BT, mask_BT = (torch.from_numpy(array).to(device) for array in tokens.padded(pad_id=self._unknown))
-        return masked_mean(self.transformer(self.table(ids_BT), mask_BT), mask_BT)
+        padded = tokens.padded(pad_id=self.tokens.settings.pad)
+        ids_BT, mask_BT = (torch.from_numpy(array).to(device) for array in padded)
+        return self.pool(ids_BT, mask_BT)
+
+    def pool(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
+        """Turn padded pieces `[B, T]` into vectors `[B, D]`; where the mask is false there is none."""
+        vectors_BTD = self.table(ids_BT)
+        if self.transformer is not None:
+            vectors_BTD = self.transformer(vectors_BTD, mask_BT)
+        return masked_mean(vectors_BTD, mask_BT)
 
     def vocabulary(self) -> Mapping[str, int]:
         """Return the number of every piece."""
-        vocabulary: dict[str, int] = self._tokenizer.get_vocab()
+        vocabulary: dict[str, int] = self.tokens.tokenizer.get_vocab()
         return vocabulary
 
     @property
@@ -108,7 +114,7 @@ class SubwordBackbone(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer into a model's folder; the weights lie elsewhere."""
-        self._tokenizer.save(str(folder / TOKENIZER_FILE))
+        self.tokens.save(folder)
 
 
 class PieceTransformer(nn.Module):

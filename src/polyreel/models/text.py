@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from polyreel.errors import PolyreelError, RecipeError, saying_which_extra
 from polyreel.models.layers import LAYER_NORM_EPS, GatedLinear
+from polyreel.models.plain_tokens import TOKENIZER_FILE
 from polyreel.models.settings import TextSettings
-from polyreel.models.subword import TOKENIZER_FILE, SubwordBackbone, build_subword, open_subword
+from polyreel.models.subword import SubwordBackbone, build_subword, open_subword
 from polyreel.models.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -51,7 +52,11 @@ class TextTower(nn.Module):
 
     def forward(self, tokens: Tokens) -> Tensor:
         """Encode B texts: `[B, embed_dim]`, not normalised."""
-        embeddings: Tensor = self.project(self.dropout(self.norm(self.backbone(tokens))))
+        return self.head(self.backbone(tokens))
+
+    def head(self, vectors_BD: Tensor) -> Tensor:
+        """Turn the backbone's vectors into embeddings `[B, embed_dim]`, not normalised."""
+        embeddings: Tensor = self.project(self.dropout(self.norm(vectors_BD)))
         return embeddings
 
     def train(self, mode: bool = True) -> Self:

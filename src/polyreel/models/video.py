@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from polyreel.models.frames import padded_frames
 from polyreel.models.layers import LAYER_NORM_EPS, GatedLinear, PreNormBlock, learnt_vectors, masked_mean
 from polyreel.models.settings import VideoSettings
 
@@ -59,13 +60,8 @@ class VideoTower(nn.Module):
         Returns:
             Frames `[C, T, D]` float32, zero where there is none, and the mask `[C, T]`, true where there is one.
         """
-        chosen = [rows[frame_positions(len(rows), self.settings)] for rows in features]
-        lengths = torch.tensor([len(rows) for rows in chosen])
-        longest = int(lengths.max())
-        video_CTD = np.zeros((len(chosen), longest, chosen[0].shape[1]), np.float32)
-        for frames, rows in zip(video_CTD, chosen, strict=True):
-            frames[: len(rows)] = rows
-        return functional.normalize(torch.from_numpy(video_CTD), dim=-1), torch.arange(longest) < lengths[:, None]
+        video_CTD, mask_CT = padded_frames(features, self.settings)
+        return functional.normalize(torch.from_numpy(video_CTD), dim=-1), torch.from_numpy(mask_CT)
 
 
 class FrameMean(nn.Module):
@@ -108,14 +104,3 @@ class FrameTransformer(nn.Module):
             tokens_BTD = block(tokens_BTD, mask_BT)
         pooled_BD: Tensor = tokens_BTD[:, 0]
         return pooled_BD
-
-
-def frame_positions(num_frames: int, settings: VideoSettings) -> npt.NDArray[np.int64]:
-    """Choose which of a clip's frames are read: all, or `max_frames` of them in rising order.
-
-    `uniform` cuts the clip into `max_frames` equal parts and reads the frame in the middle of each.
-    """
-    limit = settings.max_frames
-    if num_frames <= limit or settings.frame_sampling == "first":
-        return np.arange(min(num_frames, limit))
-    return (2 * np.arange(limit) + 1) * num_frames // (2 * limit)

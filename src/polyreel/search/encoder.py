@@ -1,7 +1,7 @@
 """An extractor and a model joined under one fingerprint: videos and texts in, embeddings that can be compared out.
 
-The model is anything with the two towers' methods; polyreel's own is opened from its folder, and only then is torch
-loaded.
+The model is anything with the two towers' methods; polyreel's own is opened from its folder; torch is loaded only
+if it was not exported to ONNX.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from polyreel.data.feature_settings import FeatureSettings, Sampling
-from polyreel.errors import DataError, FingerprintError, saying_which_extra
-from polyreel.similarity import Embeddings
+from polyreel.errors import DataError, FingerprintError
+from polyreel.models.opening import open_model
+from polyreel.similarity import Embeddings, QueryBank
 from polyreel.storage import fingerprint
 from polyreel.video.decode import open_video
 from polyreel.video.extract import clip_features, feature_settings
@@ -78,17 +79,14 @@ class SearchEncoder:
         """Open a model folder and the extractor that goes with it.
 
         Args:
-            model_folder: what training left in `RUN/model`.
+            model_folder: what training left in `RUN/model`, or `polyreel export --onnx` made of it.
             extractor: what `open_extractor` takes; None means the model's own, where it was when features were made.
 
         Raises:
             FingerprintError: the model was trained on features that this extractor does not make, or on imported ones.
             DataError: the folder holds no model, or the extractor is not there.
         """
-        with saying_which_extra("a model"):
-            from polyreel.models.retriever import Retriever
-
-        model = Retriever.load(Path(model_folder))
+        model = open_model(model_folder)
         source = extractor or model.features.source
         if source is None:
             raise _imported(model.features)
@@ -110,6 +108,18 @@ class SearchEncoder:
     def dim(self) -> int:
         """Width D of an embedding."""
         return int(self.encode_text(["a text like any other"]).shape[1])
+
+    @cached_property
+    def query_bank(self) -> QueryBank:
+        """The bank of training captions in the model's folder.
+
+        Raises:
+            DataError: the model lives in memory alone, or has no bank.
+            FingerprintError: the bank was made by another model.
+        """
+        if self.model_folder is None:
+            raise DataError("the model is in no folder, so there is no query bank beside it; save the model first")
+        return QueryBank.open(self.model_folder, self.model.fingerprint)
 
     def encode_text(self, texts: Sequence[str]) -> Embeddings:
         """Return unit-length embeddings of texts, `[N, D]`."""

@@ -19,7 +19,7 @@ from pydantic import Field
 from polyreel.errors import DataError, FingerprintError
 from polyreel.search.table import ClipTable, IndexedClip
 from polyreel.settings import Settings, read_header
-from polyreel.similarity import Embeddings, similarities, top_k
+from polyreel.similarity import Embeddings, Hubs, find_hubs, less_hubs, similarities, top_k
 from polyreel.storage import is_vacant, write_aside, write_json
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Hit:
         video: the file.
         start_seconds: where in the file the clip starts.
         end_seconds: where it ends.
-        score: cosine similarity of query and clip, -1 to 1.
+        score: cosine similarity of query and clip, -1 to 1; with a query bank hits are not ordered by it.
     """
 
     clip_id: str
@@ -72,6 +72,7 @@ class Index:
         self.header = header
         self._given_encoder = encoder
         self._table = ClipTable(folder, header.dim)
+        self._hubs: dict[str, tuple[Embeddings, Hubs]] = {}
 
     @classmethod
     def create(cls, folder: Path | str, encoder: "SearchEncoder", library_folder: Path | str) -> "Index":
@@ -207,32 +208,47 @@ class Index:
         """Join the small files that many commits leave; readers are not disturbed."""
         self._table.compact()
 
-    def search(self, query: str, k: int = 5) -> list[Hit]:
+    def search(self, query: str, k: int = 5, *, bank: str | None = None) -> list[Hit]:
         """Find the clips that answer a query, best first.
 
         Args:
             query: words in any language the model reads.
             k: how many hits, 1 or more; fewer where the index has fewer clips.
+            bank: take off what hubs have too much, as the model's query bank says: in which of its languages, or
+                "all" where the query's language is not known; None for the cosine alone.
 
         Raises:
             ValueError: the query is empty, or k is below 1.
-            DataError: the index's model is not there any more.
-            FingerprintError: the model or the extractor has changed since the index was made.
+            DataError: the index's model is not there any more, or has no bank, or none in this language.
+            FingerprintError: the model or the extractor has changed since the index or the bank was made.
         """
         if not query.strip():
             raise ValueError("the query is empty; say what the video shows")
-        return self.nearest(self.encoder.encode_text([query])[0], k)
+        return self.nearest(self.encoder.encode_text([query])[0], k, bank=bank)
 
-    def nearest(self, embedding_D: Embeddings, k: int = 5) -> list[Hit]:
-        """Find the clips most similar to a unit-length embedding `[D]`, best first.
+    def nearest(self, embedding_D: Embeddings, k: int = 5, *, bank: str | None = None) -> list[Hit]:
+        """Find the clips most similar to a unit-length embedding `[D]`, best first; `bank` as for `search`.
 
         Raises:
             ValueError: the embedding has another width than the index's, or k is below 1.
         """
         clips, embeddings_ND = self._table.matrix()
-        positions_QK, scores_QK = top_k(similarities(embedding_D[None], embeddings_ND), k)
+        sims_QN = similarities(embedding_D[None], embeddings_ND)
+        ordered_QN = sims_QN if bank is None or not len(clips) else less_hubs(sims_QN, self._hubs_by(bank))
+        positions_QK, _ = top_k(ordered_QN, k)
+        scores_QK = sims_QN[[[0]], positions_QK]
         rows = clips.take(positions_QK[0]).to_pylist()
         return [self._hit(row, float(score)) for row, score in zip(rows, scores_QK[0], strict=True)]
+
+    def _hubs_by(self, bank: str) -> Hubs:
+        """What the query bank says about the clips; asked once, until the index changes."""
+        _, embeddings_ND = self._table.matrix()
+        known = self._hubs.get(bank)
+        if known is None or known[0] is not embeddings_ND:
+            opened = self.encoder.query_bank
+            rows_BD = opened.rows(None if bank == "all" else bank)
+            known = self._hubs[bank] = embeddings_ND, find_hubs(rows_BD, embeddings_ND, opened.temperature)
+        return known[1]
 
     def _hit(self, row: dict[str, str | float], score: float) -> Hit:
         return Hit(

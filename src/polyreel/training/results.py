@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polyreel.data.dataset import Dataset
+from polyreel.evaluation.browser import Browser
 from polyreel.evaluation.comparison import Comparison, compare
 from polyreel.evaluation.gallery import Gallery
 from polyreel.evaluation.html import write_html
 from polyreel.evaluation.metrics import Metric
+from polyreel.evaluation.registry import RESULT_SCHEMA_VERSION
 from polyreel.evaluation.report import Report
 from polyreel.evaluation.tables import Table, by_system, of_differences
-from polyreel.storage import Json, write_json, write_text
+from polyreel.storage import Json, code_fingerprint, read_json, write_json, write_text
 
 TABLED: tuple[Metric, ...] = ("R@1", "R@5", "R@10")
 
@@ -82,24 +84,31 @@ class ExperimentResult:
         return "\n\n".join(parts) + "\n"
 
     def to_json(self) -> dict[str, Json]:
-        """Return every figure and difference."""
+        """Return every figure and difference, with the fingerprints of recipes and code."""
         return {
+            "schema_version": RESULT_SCHEMA_VERSION,
             "title": self.title,
+            "code": code_fingerprint(),
             "cells": [
                 {
                     "values": dict(cell.values),
-                    "reports": [report.to_json() for report in cell.reports],
+                    "reports": [
+                        {**report.to_json(), "recipes": _recipes(cell, report.name)} for report in cell.reports
+                    ],
                     "differences": cell.comparison.to_json()["differences"] if cell.comparison else [],
                 }
                 for cell in self.cells
             ],
         }
 
-    def save(self, galleries: Mapping[str, Gallery] | None = None) -> list[Path]:
+    def save(
+        self, galleries: Mapping[str, Gallery] | None = None, browsers: Mapping[str, Browser] | None = None
+    ) -> list[Path]:
         """Write tables, JSON and pages to the experiment's folder.
 
         Args:
             galleries: queries with their answers in pictures, by cell name.
+            browsers: every query with its answers, by cell name.
 
         Returns:
             The pages.
@@ -110,7 +119,6 @@ class ExperimentResult:
         for cell in self.cells:
             page = self.folder / (f"report-{_file_name(cell.name)}.html" if len(self.cells) > 1 else "report.html")
             title = f"{self.title}: {cell.name}" if cell.name else self.title
-            gallery = (galleries or {}).get(cell.name)
             write_html(
                 page,
                 cell.reports,
@@ -118,7 +126,8 @@ class ExperimentResult:
                 metric=cell.metric,
                 baseline=cell.baseline,
                 runs=cell.runs,
-                gallery=gallery,
+                gallery=(galleries or {}).get(cell.name),
+                browser=(browsers or {}).get(cell.name),
             )
             pages.append(page)
         return pages
@@ -144,6 +153,11 @@ def summarise(
         runs=runs,
         dataset=dataset,
     )
+
+
+def _recipes(cell: CellResult, system: str) -> list[Json]:
+    """Return the fingerprints of the recipes of a system's runs, seed by seed."""
+    return [read_json(run / "run.json")["recipe_fingerprint"] for run in cell.runs[system]]
 
 
 def _file_name(name: str) -> str:
