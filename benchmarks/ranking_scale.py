@@ -1,6 +1,6 @@
 """Ranking 100,000 texts against 100,000 clips both ways: what counting adds to the product, against sorting, in memory.
 
-    .venv/bin/python benchmarks/ranking_scale.py slab       # 4,096 of the texts, in turn with the bare product
+    .venv/bin/python benchmarks/ranking_scale.py slab       # 2,048 of the texts, in turn with the bare product
     .venv/bin/python benchmarks/ranking_scale.py whole      # all of them once
     .venv/bin/python benchmarks/ranking_scale.py product    # the bare product of all of them once
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median
 
 RESULT = Path(__file__).parents[1] / "results" / "ranking_scale.json"
-SIZE, DIM, SLAB, SORTED, ROUNDS = 100_000, 512, 4096, 200, 5
+SIZE, DIM, SLAB, SORTED, ROUNDS = 100_000, 512, 2048, 100, 3
 
 
 def embeddings(num_texts: int):  # noqa: ANN201, numpy is imported when the number of threads is set
