@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Exit, Option, Typer
 
 from polyreel import __version__
-from polyreel.cli import data, evaluation, official, published, search, training
+from polyreel.cli import data, evaluation, official, published, search, serving, training
 
 app = Typer(
     name="polyreel",
@@ -53,3 +53,4 @@ app.command("experiment")(training.experiment)
 app.command("reproduce")(training.reproduce)
 app.command("index")(search.index)
 app.command("search")(search.search)
+app.command("serve")(serving.serve)

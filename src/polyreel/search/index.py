@@ -219,9 +219,23 @@ class Index:
             DataError: the index's model is not there any more.
             FingerprintError: the model or the extractor has changed since the index was made.
         """
+        return self.nearest(self.embed(query), k)
+
+    def embed(self, query: str) -> Embeddings:
+        """Return a query's unit-length embedding `[D]`.
+
+        Raises:
+            ValueError: the query is empty.
+            DataError, FingerprintError: as in `search`.
+        """
         if not query.strip():
             raise ValueError("the query is empty; say what the video shows")
-        return self.nearest(self.encoder.encode_text([query])[0], k)
+        embedding_D: Embeddings = self.encoder.encode_text([query])[0]
+        return embedding_D
+
+    def average_similarity(self, embedding_D: Embeddings) -> float:
+        """Return the mean cosine similarity of all clips with a unit-length embedding `[D]`; 0 in an empty index."""
+        return float(self._table.mean_D() @ embedding_D)
 
     def nearest(self, embedding_D: Embeddings, k: int = 5) -> list[Hit]:
         """Find the clips most similar to a unit-length embedding `[D]`, best first.
@@ -233,6 +247,32 @@ class Index:
         positions_QK, scores_QK = top_k(similarities(embedding_D[None], embeddings_ND), k)
         rows = clips.take(positions_QK[0]).to_pylist()
         return [self._hit(row, float(score)) for row, score in zip(rows, scores_QK[0], strict=True)]
+
+    def like(self, clip_id: str, k: int = 5) -> list[Hit]:
+        """Find the clips most similar to one in the index, best first; the clip itself is left out.
+
+        Raises:
+            KeyError: there is no such clip.
+            ValueError: k is below 1.
+        """
+        return [hit for hit in self.nearest(self.embedding(clip_id), k + 1) if hit.clip_id != clip_id][:k]
+
+    def embedding(self, clip_id: str) -> Embeddings:
+        """Return a clip's unit-length embedding `[D]`.
+
+        Raises:
+            KeyError: there is no such clip.
+        """
+        embedding_D: Embeddings = self._table.matrix()[1][self._table.row_of(clip_id)]
+        return embedding_D
+
+    def clip(self, clip_id: str) -> Hit:
+        """Return where a clip lies, as the hit that it is for itself.
+
+        Raises:
+            KeyError: there is no such clip.
+        """
+        return self._hit(self._table.matrix()[0].slice(self._table.row_of(clip_id), 1).to_pylist()[0], 1.0)
 
     def _hit(self, row: dict[str, str | float], score: float) -> Hit:
         return Hit(
