@@ -6,11 +6,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help demo test check format docs clean
+.PHONY: help demo test browser check format docs clean
 
 help:
 	@echo "make demo    set up, draw a world, train, measure, index, search: the whole house in minutes"
 	@echo "make test    set up, then style, types and tests"
+	@echo "make browser the page's tests in Chromium, which it installs with apt-get if it is not there"
 	@echo "make check | format | docs | clean"
 
 # One sentence in the world's nine languages. It is true of clip0011, which is in the test split.
@@ -43,6 +44,11 @@ demo: .venv/train
 test: check
 	@echo "== 4/4 tests, $(JOBS) at a time (the slow ones: $(BIN)/pytest -m slow)"
 	$(BIN)/pytest -q -n $(JOBS)
+
+browser: .venv/dev
+	@command -v chromium > /dev/null || apt-get install -y chromium fonts-noto-core fonts-noto-cjk
+	$(PIP) install --progress-bar off -c constraints.txt "playwright>=1.50"
+	$(BIN)/pytest -q -m browser
 
 check: .venv/dev
 	@echo "== 1/4 style"

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "training": MIDDLE | {"world", "evaluation"},
     "search": LOW | {"video", "models"},
     "recipes": set(),
-    "cli": MIDDLE | {"polyreel", "world", "evaluation", "training", "search"},
+    "cli": MIDDLE | {"polyreel", "world", "evaluation", "training", "search", "web"},
     "web": MIDDLE | {"polyreel", "search"},
 }
 SHELL = {"cli", "web"}

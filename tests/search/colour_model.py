@@ -22,6 +22,8 @@ class ColourModel:
     Clips and words go through one random projection of the mean row of features.
     """
 
+    langs = ("en", "de", "cs")
+
     def __init__(self, seed: int = 0, dim: int = 48, sampling: Sampling = EVERY_SECOND) -> None:
         self.features = feature_settings(PixelExtractor(), sampling)
         self.fingerprint = fingerprint("colours", seed, dim)

@@ -15,6 +15,7 @@ from polyreel.cli import (
     publishing,
     quality,
     search,
+    serving,
     sharing,
     tables,
     training,
@@ -87,3 +88,4 @@ app.command("export")(publishing.export)
 app.command("publish")(publishing.publish)
 app.command("index")(search.index)
 app.command("search")(search.search)
+app.command("serve")(serving.serve)

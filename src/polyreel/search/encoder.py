@@ -35,6 +35,10 @@ class Model(Protocol):
     def features(self) -> FeatureSettings:
         """What made the features it was trained on."""
 
+    @property
+    def langs(self) -> tuple[str, ...]:
+        """Languages it was trained on."""
+
     def encode_text(self, texts: Sequence[str]) -> Embeddings:
         """Return unit-length embeddings of texts, `[N, D]`."""
 

@@ -14,19 +14,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from polyreel.errors import DataError, FingerprintError
+from polyreel.search.header import HEADER_FILE, SCHEMA_VERSION, IndexHeader, is_index
 from polyreel.search.table import ClipTable, IndexedClip
-from polyreel.settings import Settings, read_header
+from polyreel.settings import read_header
 from polyreel.similarity import Embeddings, Hubs, find_hubs, less_hubs, similarities, top_k
 from polyreel.storage import is_vacant, write_aside, write_json
 
 if TYPE_CHECKING:
     from polyreel.search.encoder import SearchEncoder
-
-SCHEMA_VERSION = 1
-_HEADER = "index.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +42,6 @@ class Hit:
     start_seconds: float
     end_seconds: float
     score: float
-
-
-class IndexHeader(Settings):
-    """What an index was made with, as `index.json` keeps it."""
-
-    schema_version: int = Field(description="of the format")
-    encoder_fingerprint: str = Field(description="of the model, extractor and sampling that made every embedding in it")
-    dim: int = Field(ge=1, description="width of an embedding")
-    extractor: str = Field(description="what `open_extractor` takes")
-    model_folder: str | None = Field(description="relative to the index; none for a model that lived in memory alone")
-    library_folder: str = Field(description="the videos' folder, relative to the index's")
 
 
 class Index:
@@ -99,7 +84,7 @@ class Index:
         )
         with write_aside(folder) as aside:
             ClipTable.create(aside, header.dim)
-            write_json(aside / _HEADER, header.model_dump(mode="json"))
+            write_json(aside / HEADER_FILE, header.model_dump(mode="json"))
         return cls(folder, header, encoder)
 
     @classmethod
@@ -116,8 +101,8 @@ class Index:
         """
         folder = Path(folder)
         if not is_index(folder):
-            raise DataError(f"{folder} is no index: it has no {_HEADER}; make one with `polyreel index`")
-        index = cls(folder, read_header(IndexHeader, folder / _HEADER, SCHEMA_VERSION), encoder)
+            raise DataError(f"{folder} is no index: it has no {HEADER_FILE}; make one with `polyreel index`")
+        index = cls(folder, read_header(IndexHeader, folder / HEADER_FILE, SCHEMA_VERSION), encoder)
         if encoder is not None:
             index.check_fingerprint(encoder.fingerprint)
         return index
@@ -176,7 +161,7 @@ class Index:
         followed = self.header.model_copy(update=places)
         if followed != self.header:
             self.header = followed
-            write_json(self.folder / _HEADER, followed.model_dump(mode="json"))
+            write_json(self.folder / HEADER_FILE, followed.model_dump(mode="json"))
 
     def __len__(self) -> int:
         return len(self._table)
@@ -222,9 +207,23 @@ class Index:
             DataError: the index's model is not there any more, or has no bank, or none in this language.
             FingerprintError: the model or the extractor has changed since the index or the bank was made.
         """
+        return self.nearest(self.embed(query), k, bank=bank)
+
+    def embed(self, query: str) -> Embeddings:
+        """Return a query's unit-length embedding `[D]`.
+
+        Raises:
+            ValueError: the query is empty.
+            DataError, FingerprintError: as in `search`.
+        """
         if not query.strip():
             raise ValueError("the query is empty; say what the video shows")
-        return self.nearest(self.encoder.encode_text([query])[0], k, bank=bank)
+        embedding_D: Embeddings = self.encoder.encode_text([query])[0]
+        return embedding_D
+
+    def average_similarity(self, embedding_D: Embeddings) -> float:
+        """Return the mean cosine similarity of all clips with a unit-length embedding `[D]`; 0 in an empty index."""
+        return float(self._table.mean_D() @ embedding_D)
 
     def nearest(self, embedding_D: Embeddings, k: int = 5, *, bank: str | None = None) -> list[Hit]:
         """Find the clips most similar to a unit-length embedding `[D]`, best first; `bank` as for `search`.
@@ -250,6 +249,32 @@ class Index:
             known = self._hubs[bank] = embeddings_ND, find_hubs(rows_BD, embeddings_ND, opened.temperature)
         return known[1]
 
+    def like(self, clip_id: str, k: int = 5) -> list[Hit]:
+        """Find the clips most similar to one in the index, best first; the clip itself is left out.
+
+        Raises:
+            KeyError: there is no such clip.
+            ValueError: k is below 1.
+        """
+        return [hit for hit in self.nearest(self.embedding(clip_id), k + 1) if hit.clip_id != clip_id][:k]
+
+    def embedding(self, clip_id: str) -> Embeddings:
+        """Return a clip's unit-length embedding `[D]`.
+
+        Raises:
+            KeyError: there is no such clip.
+        """
+        embedding_D: Embeddings = self._table.matrix()[1][self._table.row_of(clip_id)]
+        return embedding_D
+
+    def clip(self, clip_id: str) -> Hit:
+        """Return where a clip lies, as the hit that it is for itself.
+
+        Raises:
+            KeyError: there is no such clip.
+        """
+        return self._hit(self._table.matrix()[0].slice(self._table.row_of(clip_id), 1).to_pylist()[0], 1.0)
+
     def _hit(self, row: dict[str, str | float], score: float) -> Hit:
         return Hit(
             clip_id=str(row["clip_id"]),
@@ -258,11 +283,6 @@ class Index:
             end_seconds=float(row["end_seconds"]),
             score=score,
         )
-
-
-def is_index(folder: Path) -> bool:
-    """Tell whether an index lies in a folder."""
-    return (folder / _HEADER).is_file()
 
 
 def _relative(path: Path, folder: Path) -> str:

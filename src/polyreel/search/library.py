@@ -14,7 +14,8 @@ import numpy as np
 from polyreel.errors import DataError, ItemsFailedError, VideoError
 from polyreel.progress import Progress, silent
 from polyreel.search.encoder import SearchEncoder
-from polyreel.search.index import Index, is_index
+from polyreel.search.header import is_index
+from polyreel.search.index import Index
 from polyreel.search.table import IndexedClip
 from polyreel.similarity import Embeddings
 from polyreel.storage import fingerprint

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from polyreel.errors import DataError
 from polyreel.similarity import Embeddings
@@ -56,6 +57,7 @@ class ClipTable:
         self.folder = folder
         self.dim = dim
         self._cache: tuple[int, pa.Table, Embeddings] | None = None
+        self._mean: tuple[Embeddings, Embeddings] | None = None
 
     @classmethod
     def create(cls, folder: Path, dim: int) -> "ClipTable":
@@ -106,6 +108,25 @@ class ClipTable:
             numbers = rows["vector"].combine_chunks().flatten().to_numpy()
             self._cache = version, rows.drop_columns(["vector"]), numbers.reshape(-1, self.dim)
         return self._cache[1:]
+
+    def mean_D(self) -> Embeddings:
+        """Return the mean of all embeddings `[D]`; zeros where there are none."""
+        embeddings_ND = self.matrix()[1]
+        if self._mean is None or self._mean[0] is not embeddings_ND:
+            mean_D = embeddings_ND.mean(axis=0) if len(embeddings_ND) else np.zeros(self.dim, np.float32)
+            self._mean = embeddings_ND, mean_D
+        return self._mean[1]
+
+    def row_of(self, clip_id: str) -> int:
+        """Return the row of a clip in `matrix`.
+
+        Raises:
+            KeyError: there is no such clip.
+        """
+        row = pc.index(self.matrix()[0]["clip_id"], clip_id).as_py()
+        if row < 0:
+            raise KeyError(f"there is no clip {clip_id!r}")
+        return int(row)
 
     @cached_property
     def _table(self) -> "lancedb.table.Table":

@@ -1,0 +1,56 @@
+"""The verb that serves: serve."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from polyreel.cli.options import Quiet, Threads, use_threads
+
+
+def serve(
+    folders: Annotated[list[Path], Argument(metavar="INDEX...", help="Folders of indexes.", show_default=False)],
+    host: Annotated[
+        str, Option("--host", metavar="ADDRESS", help="Where to listen; others need a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one.")] = 8080,
+    token_file: Annotated[
+        Path | None,
+        Option(
+            "--token-file", metavar="FILE", help="A file with the token that clients must know.", show_default=False
+        ),
+    ] = None,
+    threads: Threads = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Serve indexes as a page and an HTTP API: ask in any language, click a moment, it plays.
+
+    Listens on this machine alone unless told otherwise. A JSON line a request goes to standard error.
+
+    Example: polyreel serve library, then open http://127.0.0.1:8080
+    """
+    use_threads(threads)
+    import uvicorn
+
+    from polyreel import Index
+    from polyreel.web.access import access_for
+    from polyreel.web.app import create_app
+    from polyreel.web.site import Library, names_of
+
+    token = None if token_file is None else token_file.read_text("utf-8").strip()
+    access = access_for(host, token)
+    indexes = [Index.open(folder) for folder in folders]
+    libraries = [Library(name=name, index=index) for name, index in zip(names_of(folders), indexes, strict=True)]
+    app = create_app(libraries, access, None if quiet else _log)
+    for library in libraries:  # the model is loaded now, not by the first who asks
+        print(f"{library.name}: {len(library.index)} clips, {', '.join(library.index.encoder.model.langs)}", flush=True)
+    server = uvicorn.Server(
+        uvicorn.Config(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
+    )
+    print(f"open http://{host if ':' not in host else f'[{host}]'}:{port}  (Ctrl-C stops)", flush=True)
+    server.run()
+
+
+def _log(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""The page and the HTTP API over indexes: ask in any language, see moments, click, and they play."""

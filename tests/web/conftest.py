@@ -1,0 +1,77 @@
+"""A server on real videos, asked in process."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import ImageColor
+
+from polyreel.data.feature_settings import Sampling
+from polyreel.search.encoder import SearchEncoder
+from polyreel.search.index import Index
+from polyreel.search.library import update_library
+from polyreel.similarity import Embeddings, unit
+from polyreel.storage import fingerprint
+from polyreel.video.decode import FrameBatch
+from polyreel.video.extract import feature_settings
+from polyreel.video.extractors.pixels import SIDE, PixelExtractor
+from polyreel.web.access import Access
+from polyreel.web.app import create_app
+from polyreel.web.site import Library
+
+COLOURS = {"red": "red", "rot": "red", "أحمر": "red", "green": "green", "grün": "green", "blue": "blue", "蓝色": "blue"}
+TESTED_AS = frozenset({"testserver", "127.0.0.1", "localhost"})
+
+
+class ColourReader:
+    """Knows colours in four languages: a word stands where a picture of its colour does."""
+
+    langs = ("en", "de", "zh", "ar")
+    fingerprint = fingerprint("colours of the page")
+
+    def __init__(self) -> None:
+        self.features = feature_settings(PixelExtractor(), Sampling())
+
+    def encode_clips(self, features: list[np.ndarray]) -> Embeddings:
+        return unit(np.stack([rows.mean(axis=0) for rows in features]))
+
+    def encode_text(self, texts: list[str]) -> Embeddings:
+        return unit(np.stack([self._picture_of(text) for text in texts]))
+
+    def _picture_of(self, text: str) -> np.ndarray:
+        colours = [ImageColor.getrgb(COLOURS[word]) for word in text.split() if word in COLOURS] or [(128, 128, 128)]
+        frames = np.stack([np.full((SIDE, SIDE, 3), colour, np.uint8) for colour in colours])
+        return PixelExtractor()(FrameBatch(frames=frames, pts_seconds=np.zeros(len(frames)))).mean(axis=0)
+
+
+@pytest.fixture(scope="session")
+def indexed(tmp_path_factory: pytest.TempPathFactory, write_video: Callable[..., Path]) -> Index:
+    """An index of two videos: green, and red then blue, which lies in a folder whose name is awkward."""
+    folder = tmp_path_factory.mktemp("site")
+    encoder = SearchEncoder(model=ColourReader(), extractor=PixelExtractor())
+    for name, colours in (("green.mp4", ["green"]), ("wet & wild/both.mp4", ["red", "red", "blue"])):
+        frames = [np.full((64, 96, 3), ImageColor.getrgb(colour), np.uint8) for colour in colours]
+        times = [4.0 * i + step for i in range(len(frames)) for step in (0, 3.96)]
+        write_video(folder / "videos" / name, np.repeat(frames, 2, axis=0), times)
+    index = Index.create(folder / "index", encoder, folder / "videos")
+    update_library(index, folder / "videos", encoder)
+    return index
+
+
+@pytest.fixture
+def serve(indexed: Index) -> Callable[..., TestClient]:
+    """Start a server in process, with whatever access a test is about."""
+
+    def start(log: list[str] | None = None, **access: object) -> TestClient:
+        settings = Access(**{"host_names": TESTED_AS, **access})
+        app = create_app([Library(name="films", index=indexed)], settings, None if log is None else log.append)
+        return TestClient(app, raise_server_exceptions=False)
+
+    return start
+
+
+@pytest.fixture
+def client(serve: Callable[..., TestClient]) -> TestClient:
+    return serve()
