@@ -28,15 +28,11 @@ Model = Annotated[
     ),
 ]
 Output = Annotated[Path, Option("--output", "-o", metavar="DIR", help="Dataset to write.", show_default=False)]
-Source = Annotated[str, Option("--from", metavar="LANG", help="Language to translate from.")]
 Changes = Annotated[
     list[str] | None, Option("--set", metavar="KEY=VALUE", help="Change a setting, like beams=1; may be repeated.")
 ]
 Preferred = Annotated[
     str | None, Option("--prefer", metavar="MODEL", help="Choose this model's texts; else the best score.")
-]
-RayWorkers = Annotated[
-    int, Option("--ray", metavar="N", min=0, help="Translate with N workers on Ray; 0: in this process.")
 ]
 
 
@@ -45,10 +41,8 @@ def translate(
     to: Languages,
     model: Model,
     output: Output,
-    source: Source = "en",
     settings: Changes = None,
     prefer: Preferred = None,
-    ray_workers: RayWorkers = 0,
     device: Device = "auto",
     threads: Threads = 1,
     quiet: Quiet = False,
@@ -68,13 +62,13 @@ def translate(
     opened, langs = Dataset.open(dataset), [lang.strip() for lang in to.split(",")]
     asked = read_settings(TranslationSettings, settings or (), "the translation's settings")
     key = os.environ.get("POLYREEL_API_KEY") or os.environ.get("OPENAI_API_KEY")
-    run_on = partial(translate_captions, source_lang=source, batch_size=asked.batch_size, prefer=prefer)
+    run_on = partial(translate_captions, source_lang=asked.source_lang, batch_size=asked.batch_size, prefer=prefer)
     made_at = datetime.now(UTC)
     failures: dict[str, str] = {}
     for some in [[lang] for lang in langs] if "{lang}" in model else [langs]:
         name = model.replace("{lang}", some[0])
         opener = partial(open_translator, name, asked, api_key=key, device=device, threads=threads)
-        workers = on_ray(opener, ray_workers) if ray_workers else one_by_one
+        workers = on_ray(opener, asked.ray_workers) if asked.ray_workers else one_by_one
         try:
             with shown(quiet) as progress:
                 run = run_on(opened, some, opener(), output, made_at=made_at, workers=workers, progress=progress)

@@ -119,6 +119,8 @@ class EndpointSettings(Settings):
 class TranslationSettings(Settings):
     """How captions are translated; frozen."""
 
+    source_lang: str = Field(default="en", description="language to translate from")
+    ray_workers: int = Field(default=0, ge=0, description="translate with so many workers on Ray; 0: in this process")
     batch_size: int = Field(default=32, ge=1, description="sentences translated at a time")
     beams: int = Field(default=4, ge=1, description="width of the beam search; 1 is greedy")
     max_tokens: int = Field(default=128, ge=1, description="longest translation")

@@ -62,7 +62,7 @@ def on_ray(open_translator: Callable[[], Translator], workers: int, *, gpus_each
             _RayWorker,
             fn_constructor_args=(open_translator, source_lang),
             batch_size=1,
-            concurrency=workers,
+            compute=ray.data.ActorPoolStrategy(size=workers),
             num_gpus=gpus_each or None,
         )
         for row in done.iter_rows():
