@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("POLYREEL_SHARED", ROOT.parent / "shared"))
-PIECES, CAPTIONS, BATCH = 58101, 128, 32
+PIECES, CAPTIONS, BATCH = 58101, 256, 32
 
 
 def captions() -> list[str]:

@@ -106,7 +106,7 @@ def train(folder: Path, pairs: Sequence[Pair], limit_seconds: float) -> dict[str
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        steps, seen = steps + 1, 0.98 * seen + 0.02 * loss.item()
+        steps, seen = steps + 1, 0.98 * seen + 0.02 * loss.item() if steps else loss.item()
         if share - shown >= 0.05:
             shown = share
             print(f"{share:4.0%} of {limit_seconds:g} s, step {steps}, loss {seen:.2f}", flush=True)
@@ -200,7 +200,7 @@ def measure(folder: Path, pairs: Sequence[Pair], train_pairs: Sequence[Pair]) ->
 def main() -> None:
     """Train, measure, write down."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seconds", type=float, default=270.0, help="processor time to train for")
+    arguments.add_argument("--seconds", type=float, default=480.0, help="processor time to train for")
     arguments.add_argument("--train-only", action="store_true", help="measure later")
     arguments.add_argument("-o", "--output", type=Path, default=ROOT / "results", help="folder of the result")
     arguments.add_argument("--model", type=Path, default=ROOT / "runs" / "opus-mt-en-de", help="folder of the model")
