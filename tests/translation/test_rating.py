@@ -169,4 +169,5 @@ def test_the_summary_counts_by_language_and_shows_the_worst(dataset):
     text = "\n".join(summary.lines())
     assert "de German" in text and "1 (33.3%)" in text and "numbers 1" in text
     assert "0.00  b#0: 3 became 4" in text and "vier Katzen schlafen" in text
+    assert "worst" not in "\n".join(summary.lines(num_worst=0))
     assert summary.to_json()["languages"][0]["dropped"] == 1

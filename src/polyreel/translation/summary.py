@@ -76,7 +76,7 @@ class QualitySummary:
         if self.not_asked:
             out.append(f"not asked: {', '.join(name.replace('_', ' ') for name in self.not_asked)}")
         for one in self.languages:
-            if one.worst:
+            if one.worst[:num_worst]:
                 out += ["", f"worst in {LANGUAGES[one.lang].english_name}:"]
             for example in one.worst[:num_worst]:
                 out += [
