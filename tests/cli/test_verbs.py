@@ -95,6 +95,15 @@ def test_a_finished_run_is_left_alone(place, capsys):
     assert (place / "teacher" / "run.json").read_bytes() == before
 
 
+def test_profile_shows_the_parts_of_a_step_to_people_and_programs(place, capsys):
+    call("profile", place / "recipe.toml", "--steps", 1, QUIET)
+    shown = capsys.readouterr().out
+    assert "captions a second" in shown and "the larger bound" in shown and "optimizer" in shown
+    call("profile", place / "recipe.toml", "--steps", 1, "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert found["num_captions"] == 8 and found["bound"] in found["floor_seconds"]
+
+
 def test_bank_finds_what_training_banked(place, capsys):
     banked = sorted((place / "teacher" / "bank").iterdir())
     call("bank", place / "teacher", place / "world")
