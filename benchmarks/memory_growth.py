@@ -6,7 +6,7 @@ three banked teachers) on a plain batch of 64 clips, and on batches up to 4,096 
 a process of its own. Writes results/memory_growth.json, .md and .png; what was measured before is kept, so the parts
 may be run one by one.
 
-    python benchmarks/memory_growth.py batch [--sizes 64 256 1024 4096]
+    python benchmarks/memory_growth.py batch [--sizes 1024 4096] [--layers 6]
     python benchmarks/memory_growth.py data [--captions 10000 100000 1000000]
 """
 
@@ -41,16 +41,16 @@ from polyreel.training.watching import peak_memory_bytes
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "results" / "memory_growth.json"
 LANGS = ("en", "de", "fr", "cs", "zh", "ru", "vi", "sw", "es")
-VOCABULARY, WIDTH, LAYERS, FRAMES, DIM, CHUNK = 120_000, 384, 6, 4, 512, 256
+VOCABULARY, WIDTH, LAYERS, FRAMES, DIM, CHUNK = 120_000, 384, 6, 4, 512, 512
 CLIPS = 4096
 CAPTIONS_A_CLIP = 20
 
 
-def student() -> Retriever:
+def student(layers: int) -> Retriever:
     """Make the scaled-down tower with random weights."""
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{number}" for number in range(VOCABULARY - 5))]
     tokenizer = BertTokenizerFast(vocab={word: number for number, word in enumerate(words)}, do_lower_case=False)
-    sizes = {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "intermediate_size": 4 * WIDTH}
+    sizes = {"hidden_size": WIDTH, "num_hidden_layers": layers, "intermediate_size": 4 * WIDTH}
     config = BertConfig(vocab_size=VOCABULARY, num_attention_heads=WIDTH // 64, **sizes)
     text, video = TextSettings(backbone="made up"), VideoSettings()
     features = FeatureSettings(extractor="made up", extractor_fingerprint="1", dim=DIM)
@@ -87,11 +87,11 @@ def captions_table(generator: np.random.Generator) -> CaptionTable:
     )
 
 
-def one_step(size: int, chunk: int | None) -> dict[str, object]:
+def one_step(size: int, chunk: int | None, layers: int) -> dict[str, object]:
     """Take a step on a batch, after one on a small batch, and say what the process needed at most."""
     torch.manual_seed(0)
     generator = np.random.default_rng(0)
-    table, model = captions_table(generator), student()
+    table, model = captions_table(generator), student(layers)
     frames = torch.from_numpy(generator.random((CLIPS, FRAMES, DIM), np.float32))
     unit = [functional.normalize(torch.randn(CLIPS, DIM), dim=-1).numpy() for _ in range(6)]
     teachers = [BankedTeacher(fingerprint="", clips_CD=unit[k], sentences_SD=unit[k + 3]) for k in range(3)]
@@ -113,7 +113,13 @@ def one_step(size: int, chunk: int | None) -> dict[str, object]:
     stepper.take(small, 0, is_measured=False)  # so that the optimizer's moments are there, as in every later step
     before = peak_memory_bytes(torch.device("cpu"))
     taken = stepper.take(batch, 1, is_measured=False)
-    found = {"clips": size, "captions": len(batch.rows_N), "chunk": chunk, "loss": taken.loss.total.item()}
+    found = {
+        "clips": size,
+        "captions": len(batch.rows_N),
+        "chunk": chunk,
+        "layers": layers,
+        "loss": taken.loss.total.item(),
+    }
     return {**found, "bytes_before": before, "peak_bytes": peak_memory_bytes(torch.device("cpu"))}
 
 
@@ -145,26 +151,31 @@ def write_data(folder: Path, num_captions: int) -> None:
             writer.add(clip_id, generator.random((4, 64), np.float32))
 
 
-def one_run(num_captions: int) -> dict[str, object]:
-    """Train on so many captions and say what the process needed at most; the data are written by another process."""
+def one_run(data: str, run: str) -> dict[str, object]:
+    """Train on a folder's captions and say what the process needed at most."""
+    recipe = Recipe.model_validate(
+        {
+            "data": {"dataset": data, "features": "noise", "langs": ["en", "it"]},
+            "text": {"vocab_size": 3000, "width": 128},
+            "video": {"pooling": "mean"},
+            "embed_dim": 128,
+            "schedule": {"steps": 50, "keep": "last"},
+        }
+    )
+    before = peak_memory_bytes(torch.device("cpu"))
+    train(recipe, run)
+    return {"bytes_before": before, "peak_bytes": peak_memory_bytes(torch.device("cpu"))}
+
+
+def two_runs(num_captions: int) -> list[dict[str, object]]:
+    """Train twice: the first run prepares tokens and frames, the second finds them on the disk."""
     with tempfile.TemporaryDirectory() as place:
-        data = Path(place) / "data"
-        program = (
-            "import memory_growth, pathlib, sys; memory_growth.write_data(pathlib.Path(sys.argv[1]), int(sys.argv[2]))"
-        )
-        subprocess.run([sys.executable, "-c", program, data, str(num_captions)], check=True, cwd=Path(__file__).parent)
-        recipe = Recipe.model_validate(
-            {
-                "data": {"dataset": str(data), "features": "noise", "langs": ["en", "it"]},
-                "text": {"vocab_size": 3000, "width": 128},
-                "video": {"pooling": "mean"},
-                "embed_dim": 128,
-                "schedule": {"steps": 50, "keep": "last"},
-            }
-        )
-        before = peak_memory_bytes(torch.device("cpu"))
-        train(recipe, Path(place) / "run")
-        return {"captions": num_captions, "bytes_before": before, "peak_bytes": peak_memory_bytes(torch.device("cpu"))}
+        measure("write", f"{place}/data", num_captions)
+        found = []
+        for number, name in enumerate(("first run", "later run")):
+            row = {"captions": num_captions, "run": name}
+            found.append(row | measure("data", f"{place}/data", f"{place}/run{number}"))
+        return found
 
 
 def measure(*words: object) -> dict[str, object]:
@@ -182,21 +193,22 @@ def keep(part: str, rows: list[dict[str, object]]) -> None:
     result[part] = rows
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
     lines = [
-        "| part | clips in a batch | captions | chunk | peak resident memory, GB |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| part | clips in a batch | captions | how | peak resident memory, GB |",
+        "| --- | ---: | ---: | --- | ---: |",
     ]
     for name, found in result.items():
         for row in found:
-            cells = (
-                name,
-                row.get("clips", 64),
-                row["captions"],
-                row.get("chunk") or "–",
-                f"{row['peak_bytes'] / 1e9:.2f}",
-            )
+            gigabytes = f"{row['peak_bytes'] / 1e9:.2f}"
+            cells = (name, row.get("clips", 64), f"{row['captions']:,}", how(row), gigabytes)
             lines.append(f"| {' | '.join(map(str, cells))} |")
     RESULT.with_suffix(".md").write_text("\n".join(lines) + "\n")
     draw(result)
+
+
+def how(row: dict[str, object]) -> str:
+    """Say how a measurement was made."""
+    chunk = row.get("chunk")
+    return str(row.get("run") or (f"in chunks of {chunk}" if chunk else "whole batch at once"))
 
 
 def draw(result: dict[str, list[dict[str, float]]]) -> None:
@@ -204,39 +216,44 @@ def draw(result: dict[str, list[dict[str, float]]]) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    for axis, (part, key, label) in zip(
-        axes, (("batch", "clips", "clips in a batch"), ("data", "captions", "captions to train on")), strict=True
-    ):
-        rows = result.get(part, [])
-        for is_plain, name, mark in ((True, "whole batch at once", "o"), (False, f"in chunks of {CHUNK}", "s")):
-            chosen = [row for row in rows if (row.get("chunk") is None) == is_plain]
-            if chosen:
-                axis.plot(
-                    [row[key] for row in chosen], [row["peak_bytes"] / 1e9 for row in chosen], f"{mark}-", label=name
-                )
+    parts = (("batch", "clips", "clips in a batch"), ("data", "captions", "captions to train on"))
+    for axis, (part, key, label) in zip(axes, parts, strict=True):
+        for name in dict.fromkeys(how(row) for row in result.get(part, [])):
+            rows = [row for row in result[part] if how(row) == name]
+            axis.plot([row[key] for row in rows], [row["peak_bytes"] / 1e9 for row in rows], "o-", label=name)
         axis.set(xscale="log", xlabel=label, ylabel="peak resident memory, GB", ylim=(0, None))
         axis.grid(alpha=0.3)
-        if part == "batch":
-            axis.legend(frameon=False)
+        axis.legend(frameon=False)
     figure.savefig(RESULT.with_suffix(".png"), dpi=110)
+
+
+def one(part: str, first: str, second: str, layers: str = "") -> dict[str, object]:
+    """Do one part in this process."""
+    if part == "write":
+        write_data(Path(first), int(second))
+        return {"written": int(second)}
+    return one_run(first, second) if part == "data" else one_step(int(first), int(second) or None, int(layers))
 
 
 def main() -> None:
     """Measure one part."""
     if sys.argv[1:2] == ["one"]:
-        _, _, part, *numbers = sys.argv
-        size, *chunk = map(int, numbers)
-        print(json.dumps(one_run(size) if part == "data" else one_step(size, chunk[0] if chunk else None)))
+        print(json.dumps(one(*sys.argv[2:])))
         return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=["batch", "data"])
     parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 4096])
+    parser.add_argument("--layers", type=int, default=LAYERS, help="of the tower, for `batch`")
     parser.add_argument("--captions", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     asked = parser.parse_args()
     if asked.part == "data":
-        keep("data", [measure("data", size) for size in asked.captions])
+        rows: list[dict[str, object]] = []
+        for size in asked.captions:
+            rows += two_runs(size)
+            keep("data", rows)
     else:
-        keep("batch", [measure("batch", 64), *(measure("batch", size, CHUNK) for size in asked.sizes)])
+        sizes = [(64, 0), *((size, CHUNK) for size in asked.sizes)]
+        keep("batch", [measure("batch", size, chunk, asked.layers) for size, chunk in sizes])
 
 
 if __name__ == "__main__":

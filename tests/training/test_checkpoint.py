@@ -67,6 +67,14 @@ def test_a_damaged_state_is_said_and_the_one_before_it_taken(tmp_path, damage, f
     assert names(tmp_path) == ["best-00000005", "step-00000010", "step-00000012"], "what lay ahead is given up"
 
 
+def test_without_a_state_that_can_be_read_the_run_begins_anew_aloud(tmp_path):
+    saves, said = Checkpoints(tmp_path), []
+    saves.save(Standing(step=10), WEIGHTS)
+    empty(tmp_path / "step-00000010.safetensors")
+    assert saves.load(lambda done, total, doing: said.append(doing)) is None
+    assert said[-1] == f"no state in {tmp_path} can be read; the run begins anew"
+
+
 def test_best_weights_that_are_gone_are_named(tmp_path):
     with pytest.raises(DataError, match=r"best-00000007\.safetensors cannot be read"):
         Checkpoints(tmp_path).load_best(7)

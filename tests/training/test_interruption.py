@@ -1,7 +1,10 @@
 """Stopping a run at any moment loses nothing: requests wait for the step, and what fails within one leaves no trace."""
 
 import signal
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 from moments import press_ctrl_c, send_sigterm, when_clips_are_read_for_the
@@ -119,3 +122,23 @@ def test_after_the_block_signals_have_their_usual_effect_again():
     assert stop.is_made
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)])
+@pytest.mark.parametrize("logged", [1, 12, 30])
+def test_a_process_that_was_killed_or_terminated_goes_on_to_the_same_bytes(recipe, tmp_path, number, status, logged):
+    asked = recipe(text={"dropout": 0.2}, schedule={"steps": 400}, machine={"save_every_seconds": 0})
+    whole = train(asked, tmp_path / "whole")
+    (tmp_path / "recipe.toml").write_text(asked.to_toml())
+    verb = [sys.executable, "-m", "polyreel.cli", "train", tmp_path / "recipe.toml", "-o", tmp_path / "cut", "-q"]
+    process, path = subprocess.Popen(verb, stderr=subprocess.PIPE, text=True), tmp_path / "cut" / "metrics.jsonl"
+    while not (path.is_file() and len(log(tmp_path / "cut")) >= logged):
+        time.sleep(0.002)
+    process.send_signal(number)
+    _, said = process.communicate()
+    assert process.returncode == status
+    if number == signal.SIGTERM:
+        assert "stopped; what was finished is kept" in said and "Traceback" not in said
+        assert read_json(tmp_path / "cut" / "run.json")["status"] == "interrupted"
+    assert_same(train(asked, tmp_path / "cut", resume=True), whole)

@@ -66,7 +66,8 @@ class Checkpoints:
         Args:
             progress: told of every state that cannot be read.
         """
-        for number in reversed(self._numbers(_STATE)):
+        numbers = self._numbers(_STATE)
+        for number in reversed(numbers):
             try:
                 state, metadata = _read(self._file(_STATE, number))
                 standing = Standing(**json.loads(metadata["standing"]))
@@ -75,6 +76,8 @@ class Checkpoints:
                 return standing, state
             except DataError as error:
                 progress(0, 1, f"{error}; going on from the state before it")
+        if numbers:
+            progress(0, 1, f"no state in {self.folder} can be read; the run begins anew")
         return None
 
     def load_best(self, step: int) -> dict[str, Tensor]:
