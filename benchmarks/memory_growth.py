@@ -6,7 +6,7 @@ three banked teachers) on a plain batch of 64 clips, and on batches up to 4,096 
 a process of its own. Writes results/memory_growth.json, .md and .png; what was measured before is kept, so the parts
 may be run one by one.
 
-    python benchmarks/memory_growth.py batch [--sizes 64 256 1024 4096]
+    python benchmarks/memory_growth.py batch [--sizes 1024 4096] [--layers 6]
     python benchmarks/memory_growth.py data [--captions 10000 100000 1000000]
 """
 
@@ -41,16 +41,16 @@ from polyreel.training.watching import peak_memory_bytes
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "results" / "memory_growth.json"
 LANGS = ("en", "de", "fr", "cs", "zh", "ru", "vi", "sw", "es")
-VOCABULARY, WIDTH, LAYERS, FRAMES, DIM, CHUNK = 120_000, 384, 6, 4, 512, 256
+VOCABULARY, WIDTH, LAYERS, FRAMES, DIM, CHUNK = 120_000, 384, 6, 4, 512, 512
 CLIPS = 4096
 CAPTIONS_A_CLIP = 20
 
 
-def student() -> Retriever:
+def student(layers: int) -> Retriever:
     """Make the scaled-down tower with random weights."""
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{number}" for number in range(VOCABULARY - 5))]
     tokenizer = BertTokenizerFast(vocab={word: number for number, word in enumerate(words)}, do_lower_case=False)
-    sizes = {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "intermediate_size": 4 * WIDTH}
+    sizes = {"hidden_size": WIDTH, "num_hidden_layers": layers, "intermediate_size": 4 * WIDTH}
     config = BertConfig(vocab_size=VOCABULARY, num_attention_heads=WIDTH // 64, **sizes)
     text, video = TextSettings(backbone="made up"), VideoSettings()
     features = FeatureSettings(extractor="made up", extractor_fingerprint="1", dim=DIM)
@@ -87,11 +87,11 @@ def captions_table(generator: np.random.Generator) -> CaptionTable:
     )
 
 
-def one_step(size: int, chunk: int | None) -> dict[str, object]:
+def one_step(size: int, chunk: int | None, layers: int) -> dict[str, object]:
     """Take a step on a batch, after one on a small batch, and say what the process needed at most."""
     torch.manual_seed(0)
     generator = np.random.default_rng(0)
-    table, model = captions_table(generator), student()
+    table, model = captions_table(generator), student(layers)
     frames = torch.from_numpy(generator.random((CLIPS, FRAMES, DIM), np.float32))
     unit = [functional.normalize(torch.randn(CLIPS, DIM), dim=-1).numpy() for _ in range(6)]
     teachers = [BankedTeacher(fingerprint="", clips_CD=unit[k], sentences_SD=unit[k + 3]) for k in range(3)]
@@ -113,7 +113,13 @@ def one_step(size: int, chunk: int | None) -> dict[str, object]:
     stepper.take(small, 0, is_measured=False)  # so that the optimizer's moments are there, as in every later step
     before = peak_memory_bytes(torch.device("cpu"))
     taken = stepper.take(batch, 1, is_measured=False)
-    found = {"clips": size, "captions": len(batch.rows_N), "chunk": chunk, "loss": taken.loss.total.item()}
+    found = {
+        "clips": size,
+        "captions": len(batch.rows_N),
+        "chunk": chunk,
+        "layers": layers,
+        "loss": taken.loss.total.item(),
+    }
     return {**found, "bytes_before": before, "peak_bytes": peak_memory_bytes(torch.device("cpu"))}
 
 
@@ -221,12 +227,12 @@ def draw(result: dict[str, list[dict[str, float]]]) -> None:
     figure.savefig(RESULT.with_suffix(".png"), dpi=110)
 
 
-def one(part: str, first: str, second: str = "") -> dict[str, object]:
+def one(part: str, first: str, second: str, layers: str = "") -> dict[str, object]:
     """Do one part in this process."""
     if part == "write":
         write_data(Path(first), int(second))
         return {"written": int(second)}
-    return one_run(first, second) if part == "data" else one_step(int(first), int(second) if second else None)
+    return one_run(first, second) if part == "data" else one_step(int(first), int(second) or None, int(layers))
 
 
 def main() -> None:
@@ -237,6 +243,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=["batch", "data"])
     parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 4096])
+    parser.add_argument("--layers", type=int, default=LAYERS, help="of the tower, for `batch`")
     parser.add_argument("--captions", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     asked = parser.parse_args()
     if asked.part == "data":
@@ -245,7 +252,8 @@ def main() -> None:
             rows += two_runs(size)
             keep("data", rows)
     else:
-        keep("batch", [measure("batch", 64), *(measure("batch", size, CHUNK) for size in asked.sizes)])
+        sizes = [(64, 0), *((size, CHUNK) for size in asked.sizes)]
+        keep("batch", [measure("batch", size, chunk, asked.layers) for size, chunk in sizes])
 
 
 if __name__ == "__main__":
