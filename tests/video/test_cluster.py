@@ -37,6 +37,7 @@ def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def library(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Real clips in portions of three files."""
     monkeypatch.setattr(plan, "PORTION_FILES", 3)
+    monkeypatch.setattr(plan, "LEAST_PORTIONS", 1)
     return Path(
         shutil.copytree(shared / "data" / "clips", tmp_path / "clips", ignore=shutil.ignore_patterns("README*"))
     )

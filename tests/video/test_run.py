@@ -22,6 +22,7 @@ from polyreel.data.feature_settings import Sampling
 from polyreel.data.features import FeatureStore
 from polyreel.data.remote import open_stores
 from polyreel.errors import DataError, FingerprintError, ItemsFailedError, VideoError
+from polyreel.video import plan
 from polyreel.video.decode import open_video
 from polyreel.video.extract import ExtractionSettings, clip_features, extract, extract_together, plan_extraction
 from polyreel.video.extractors.pixels import PixelExtractor
@@ -51,7 +52,10 @@ def verdicts(videos: Path, store: Path, settings: ExtractionSettings = DEFAULTS)
     return {file.name: verdict for file, verdict in plan_extraction(videos, [Means()], [store], settings).verdicts}
 
 
-def test_batches_are_full_and_cross_file_boundaries(library: Path, tmp_path: Path) -> None:
+def test_batches_are_full_and_cross_file_boundaries(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "LEAST_PORTIONS", 1)
     means = Means()
     store = extract(library, means, tmp_path / "store", ExtractionSettings(num_workers=1))
     assert means.batches == [5] * 5  # 24 rows
@@ -188,7 +192,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(library: Path, tmp_path
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from networks import Means; from polyreel.video import extract, plan, run\n"
-        "plan.PORTION_FILES, run.COMMIT_SECONDS = 2, 0\n"
+        "plan.PORTION_FILES, plan.LEAST_PORTIONS, run.COMMIT_SECONDS = 2, 1, 0\n"
         "settings = extract.ExtractionSettings(num_workers=1)\n"
         "extract.extract(sys.argv[2], Means(float(sys.argv[4])), sys.argv[3], settings)"
     )

@@ -19,6 +19,7 @@ from polyreel.errors import VideoError
 from polyreel.video.files import VideoFile, identify
 
 PORTION_BYTES, PORTION_FILES = 256 * 2**20, 64
+LEAST_PORTIONS = 16  # of a small library, so that there is work for all cores
 
 Verdict = Literal["new", "changed", "unchanged", "touched", "moved or copied"]
 
@@ -120,12 +121,14 @@ _WEIGHT: list[Verdict] = ["new", "changed", "moved or copied", "touched", "uncha
 
 
 def _parts(listing: Sequence[VideoClips]) -> Iterator[list[VideoClips]]:
+    most_files = min(PORTION_FILES, -(-len(listing) // LEAST_PORTIONS))
+    most_bytes = min(PORTION_BYTES, sum(video.file.size_bytes for video in listing) / LEAST_PORTIONS)
     part: list[VideoClips] = []
     num_bytes = 0
     for video in listing:
         part.append(video)
         num_bytes += video.file.size_bytes
-        if num_bytes >= PORTION_BYTES or len(part) >= PORTION_FILES:
+        if num_bytes >= most_bytes or len(part) >= most_files:
             yield part
             part, num_bytes = [], 0
     if part:
