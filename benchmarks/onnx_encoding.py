@@ -2,10 +2,11 @@
 
     .venv/bin/python benchmarks/onnx_encoding.py
 
-Two models: pieces from scratch with the paper's video tower, and a 6-layer transformer of width 384, 8,000 pieces each,
-of random weights (speed and size do not depend on them; agreement does, and is that of random weights). Each is timed
-in turn as torch, ONNX, and ONNX in 8 bits, in one process: one text at a time (milliseconds, median), 512 texts and 128
-clips at once (a second). Seconds from the start of Python to the first embedding are of a process each. Writes `results/onnx_encoding.json`.
+Two models of random weights, which decide neither speed nor size, but do decide agreement: pieces from scratch with the
+paper's video tower, and a 6-layer transformer of width 384 over the same pieces. Each is timed in turn as torch, ONNX,
+and ONNX in 8 bits, in one process: one text at a time (milliseconds, median), 512 texts and 128 clips at once (a
+second). Seconds from the start of Python to the first embedding are of a process each. Writes
+`results/onnx_encoding.json`.
 """
 
 import json
