@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "cli.md"
 VERBS = list(verbs(app))
 MAX_FLAGS = 8
+ON_MANY_VERBS = {"--device", "--threads", "--quiet", "--json"}  # learnt once, so they are not counted
 
 
 def test_the_page_is_current():
@@ -30,7 +31,7 @@ def test_every_verb_explains_itself(words):
 def test_a_verb_has_few_flags_and_each_says_what_it_does(words):
     lines = [line for line in help_of(words).splitlines() if re.match(r"  -", line)]
     flags = [line for line in lines if "--help" not in line]
-    assert len(flags) <= MAX_FLAGS
+    assert sum(not ON_MANY_VERBS & set(re.findall(r"--[a-z-]+", line)) for line in flags) <= MAX_FLAGS
     assert [line for line in flags if not re.search(r"\S  +\S", line.strip())] == []
 
 

@@ -1,6 +1,7 @@
 """Every verb once, on real files, in the order in which a person types them."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -126,6 +127,34 @@ def test_compare_prints_differences_and_writes_a_page(place, capsys):
     call("compare", reports / "teacher", reports / "student", "--html", page)
     assert "student less teacher" in capsys.readouterr().out
     assert page.read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_a_query_bank_is_kept_beside_the_model_and_used(place, capsys):
+    call("query-bank", place / "student", place / "world", QUIET)
+    assert "student/model: bank of " in capsys.readouterr().out
+    call("evaluate", place / "student", f"{place / 'world'}:val", "--hubness", "bank", QUIET)
+    assert "student scored by query bank, temperature " in capsys.readouterr().out
+    (place / "student" / "model" / "query_bank.safetensors").unlink()
+    assert main(["evaluate", str(place / "student"), str(place / "world"), "--hubness", "bank"]) == 2
+    assert "make it with `polyreel query-bank RUN DATASET`" in capsys.readouterr().err
+
+
+def test_a_protocol_is_asked_by_name(place, capsys):
+    call("evaluate", place / "student", f"{place / 'world'}:val", "--protocol", "text-to-text", QUIET)
+    assert "R@1, text → text, world val, 2 clips, text-to-text" in capsys.readouterr().out
+    assert main(["evaluate", str(place / "student"), str(place / "world"), "--protocol", "msrvtt-full"]) == 2
+    assert "does not fit MSR-VTT full" in capsys.readouterr().err
+
+
+def test_trec_writes_files_and_names_them(place, capsys):
+    call("trec", place / "reports" / "student", "-o", place / "trec")
+    written = capsys.readouterr().out.split()
+    assert f"{place / 'trec' / 'en-t2v.qrels'}" in written and all(Path(name).is_file() for name in written)
+
+
+def test_compare_says_what_holds(place, capsys):
+    call("compare", place / "reports" / "teacher", place / "reports" / "student")
+    assert "What holds: R@10, text → video, " in capsys.readouterr().out
 
 
 def test_compare_refuses_a_baseline_that_is_not_there(place, capsys):

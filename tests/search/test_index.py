@@ -11,7 +11,7 @@ from polyreel.errors import DataError, FingerprintError
 from polyreel.search.encoder import SearchEncoder
 from polyreel.search.index import Index
 from polyreel.search.table import ClipTable, IndexedClip
-from polyreel.similarity import unit
+from polyreel.similarity import QueryBank, find_hubs, less_hubs, similarities, unit
 
 
 def some_clips(*videos: str, clips_each: int = 1, stamp: str = "one") -> list[IndexedClip]:
@@ -174,3 +174,51 @@ def test_a_later_format_is_refused(index: Index) -> None:
 def test_a_model_in_memory_must_be_handed_in(index: Index) -> None:
     with pytest.raises(DataError, match="was made with a model that is in no folder; hand its encoder to"):
         Index.open(index.folder).search("red")
+
+
+def with_bank(encoder: SearchEncoder, folder: Path, temperature: float = 0.1) -> SearchEncoder:
+    """The same encoder, in a folder with a query bank of two languages."""
+    by_lang = {"en": some_embeddings(30, seed=3), "it": some_embeddings(9, seed=4)}
+    folder.mkdir()
+    QueryBank(model=encoder.model.fingerprint, by_lang=by_lang, temperature=temperature).save(folder)
+    return SearchEncoder(model=encoder.model, extractor=encoder.extractor, model_folder=folder)
+
+
+def test_a_query_bank_orders_hits_and_scores_stay_cosines(tmp_path: Path, encoder: SearchEncoder) -> None:
+    banked = with_bank(encoder, tmp_path / "model")
+    index = Index.create(tmp_path / "index", banked, tmp_path / "library")
+    embeddings = some_embeddings(20)
+    index.add(some_clips("a", clips_each=20), embeddings, encoder.fingerprint)
+    names = sorted(clip.clip_id for clip in some_clips("a", clips_each=20))
+    by_name = dict(zip([clip.clip_id for clip in some_clips("a", clips_each=20)], embeddings, strict=True))
+    query = some_embeddings(1, seed=7)
+    rows = np.stack([by_name[name] for name in names])
+    sims = similarities(query, rows)
+    for bank, lang in (("en", "en"), ("it", "it"), ("all", None)):
+        expected = less_hubs(sims, find_hubs(banked.query_bank.rows(lang), rows, 0.1))[0]
+        hits = index.nearest(query[0], 20, bank=bank)
+        assert [hit.clip_id for hit in hits] == [names[place] for place in np.argsort(-expected, kind="stable")]
+        cosines = [float(query[0] @ by_name[hit.clip_id]) for hit in hits]
+        assert [hit.score for hit in hits] == pytest.approx(cosines, abs=1e-6)
+    assert [hit.clip_id for hit in index.nearest(query[0], 20, bank="en")] != [
+        hit.clip_id for hit in index.nearest(query[0], 20)
+    ]
+
+
+def test_what_a_bank_says_of_clips_follows_the_index(tmp_path: Path, encoder: SearchEncoder) -> None:
+    banked = with_bank(encoder, tmp_path / "model")
+    index = Index.create(tmp_path / "index", banked, tmp_path / "library")
+    assert index.search("red", bank="all") == []
+    index.add(some_clips("a", clips_each=4), some_embeddings(4), encoder.fingerprint)
+    assert len(index.search("red", 9, bank="all")) == 4
+    index.add(some_clips("b", clips_each=3), some_embeddings(3, seed=1), encoder.fingerprint)
+    assert len(index.search("red", 9, bank="all")) == 7
+
+
+def test_an_index_without_a_bank_says_so(tmp_path: Path, index: Index, encoder: SearchEncoder) -> None:
+    index.add(some_clips("a"), some_embeddings(1), encoder.fingerprint)
+    with pytest.raises(DataError, match="the model is in no folder, so there is no query bank beside it"):
+        index.search("red", bank="en")
+    banked = Index.open(index.folder, with_bank(encoder, tmp_path / "model"))
+    with pytest.raises(DataError, match="the query bank has no captions in 'de'; it has en, it"):
+        banked.search("red", bank="de")

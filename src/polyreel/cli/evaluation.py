@@ -1,7 +1,7 @@
 """Verbs that measure: evaluate, compare, query-bank, trec."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, Option
 
@@ -20,6 +20,11 @@ from polyreel.cli.options import (
 )
 from polyreel.cli.progress import shown
 
+if TYPE_CHECKING:
+    from polyreel import Report, Retriever
+    from polyreel.evaluation.asking import Scoring
+    from polyreel.models.devices import DeviceName
+
 Output = Annotated[
     Path | None, Option("--output", "-o", metavar="REPORT", help="Folder to keep the rank of every query in.")
 ]
@@ -28,6 +33,9 @@ OutOf = Annotated[
 ]
 TiesOption = Annotated[
     Literal["chance", "optimistic"], Option("--ties", help="Tied candidates in random order, or the right one first.")
+]
+Langs = Annotated[
+    list[str] | None, Option("--lang", metavar="CODE", help="Ask in this language only; may be repeated.")
 ]
 ProtocolName = Annotated[
     str | None, Option("--protocol", metavar="NAME", help="As published, e.g. msrvtt-1k-a-9k (docs/evaluation.md).")
@@ -42,9 +50,7 @@ def evaluate(
     run: Annotated[Path, Argument(metavar="RUN", help="A run, or a model folder.", show_default=False)],
     dataset: Split,
     output: Output = None,
-    langs: Annotated[
-        list[str] | None, Option("--lang", metavar="CODE", help="Ask in this language only; may be repeated.")
-    ] = None,
+    langs: Langs = None,
     name: Annotated[str, Option("--name", help="What tables call it; the folder's name unless said.")] = "",
     num_clips: OutOf = None,
     ties: TiesOption = "chance",
@@ -64,18 +70,9 @@ def evaluate(
     use_threads(threads)
     from polyreel import Dataset
     from polyreel import evaluate as measure
-    from polyreel.evaluation.asking import Scoring
-    from polyreel.evaluation.language_tables import tables_of
-    from polyreel.models.devices import open_device
-    from polyreel.similarity import QueryBank
 
     folder, split = split_of(dataset, "test")
     opened, model = Dataset.open(folder), open_model(run)
-    bank = QueryBank.open(model_folder(run), model.fingerprint) if hubness == "bank" else None
-    temperature = bank.temperature if bank else Scoring().temperature
-    place = open_device(device)
-    model.to(place)
-    scoring = Scoring(hubness=hubness, bank=bank, temperature=temperature, device=str(place))
     with shown(quiet) as progress:
         report = measure(
             model,
@@ -88,15 +85,36 @@ def evaluate(
             num_clips=num_clips,
             ties=ties,
             protocol=protocol,
-            scoring=scoring,
+            scoring=_scoring(run, model, hubness, device),
             progress=progress,
         )
+    _show(report, as_json)
+    if output is not None:  # last, so that what was measured is seen even if it cannot be kept there
+        report.save(output)
+
+
+def _show(report: "Report", as_json: bool) -> None:
+    from polyreel.evaluation.language_tables import tables_of
+
     if as_json:
         print_json(report.to_json())
     else:
         print("\n\n".join(table.text() for table in tables_of(report)))
-    if output is not None:  # last, so that what was measured is seen even if it cannot be kept there
-        report.save(output)
+
+
+def _scoring(
+    run: Path, model: "Retriever", hubness: Literal["none", "bank", "dual"], device: "DeviceName"
+) -> "Scoring":
+    """Put the model where it is to compute, and say how it is scored."""
+    from polyreel.evaluation.asking import Scoring
+    from polyreel.models.devices import open_device
+    from polyreel.similarity import QueryBank
+
+    place = open_device(device)
+    model.to(place)
+    bank = QueryBank.open(model_folder(run), model.fingerprint) if hubness == "bank" else None
+    temperature = bank.temperature if bank else Scoring().temperature
+    return Scoring(hubness=hubness, bank=bank, temperature=temperature, device=str(place))
 
 
 def compare(

@@ -5,18 +5,21 @@ Shapes: `Q` texts, `C` clips, `D` dims, `K` answers kept.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
+from polyreel.evaluation.across import confusion_between
 from polyreel.evaluation.answers import NUM_ANSWERS, Answers, Key
 from polyreel.evaluation.metrics import Direction, Ranks, stack_seeds, t2v_ranks, v2t_ranks
 from polyreel.evaluation.multicaption import Captions, as_queries, counted_text, one_text_a_clip
 from polyreel.evaluation.names import Labels, Names
 from polyreel.evaluation.ranking import TIE, rank_embeddings
+from polyreel.evaluation.translations import text_to_text
+from polyreel.progress import Progress, silent
 from polyreel.similarity import (
     Embeddings,
     Hubs,
@@ -28,6 +31,7 @@ from polyreel.similarity import (
     top_k,
 )
 
+FoundInOne: TypeAlias = tuple[Embeddings, dict[Key, Ranks], dict[Key, Answers]]
 _ROWS_AT_ONCE = 256
 
 Hubness = Literal["none", "bank", "dual"]
@@ -103,21 +107,53 @@ class Scoring:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Found:
-    """What asking in one language gave.
+    """What asking gave.
 
     Attributes:
-        texts_QD: embeddings of all captions, in table order.
         ranks: by language and direction.
         answers: by language and direction.
+        confusion: by language of a text, in which language its nearest other text is written.
     """
 
-    texts_QD: Embeddings
     ranks: dict[Key, Ranks]
     answers: dict[Key, Answers]
+    confusion: dict[str, dict[str, float]]
 
 
-def ask_in(lang: str, data: Dataset, model: Encoder, clips_CD: Embeddings, scoring: Scoring) -> Found:
+def ask(
+    model: Encoder,
+    data: Dataset,
+    features: FeatureStore,
+    langs: Sequence[str],
+    scoring: Scoring,
+    is_text_to_text: bool = False,
+    progress: Progress = silent,
+) -> Found:
+    """Ask in every language, both ways, and texts for texts of other languages where that is wanted.
+
+    Raises:
+        DataError: a clip without features, an embedding that is not finite, or a bank without one of the languages.
+    """
+    clips_CD = model.encode_clips([features[clip_id] for clip_id in data.clip_ids])
+    ranks: dict[Key, Ranks] = {}
+    answers: dict[Key, Answers] = {}
+    texts_by_lang: dict[str, Embeddings] = {}
+    for done, lang in enumerate(langs):
+        progress(done, len(langs), f"ranking in {lang}")
+        texts_by_lang[lang], ranks_in, answers_in = ask_in(lang, data, model, clips_CD, scoring)
+        ranks |= ranks_in
+        answers |= answers_in
+    if is_text_to_text:
+        ranks |= text_to_text(data, texts_by_lang)
+    progress(len(langs), len(langs), "ranked")
+    return Found(ranks=ranks, answers=answers, confusion=confusion_between(data, langs, texts_by_lang))
+
+
+def ask_in(lang: str, data: Dataset, model: Encoder, clips_CD: Embeddings, scoring: Scoring) -> FoundInOne:
     """Rank all clips for the captions of one language, and its captions for all clips.
+
+    Returns:
+        The embeddings of all its captions, in table order; ranks; answers.
 
     Raises:
         DataError: an embedding is not finite, or the bank has no captions in this language.
@@ -140,10 +176,10 @@ def ask_in(lang: str, data: Dataset, model: Encoder, clips_CD: Embeddings, scori
         "t2v": _answers_of_texts(texts_QD, clips_CD, names, hubs["t2v"]).of_queries(chosen),
         "v2t": _answers_of_clips(texts_QD, clips_CD, names, hubs["v2t"], ranks["v2t"].query_ids),
     }
-    return Found(
-        texts_QD=encoded_QD,
-        ranks={(lang, direction): stack_seeds([of_queries]) for direction, of_queries in asked.items()},
-        answers={(lang, direction): of_queries for direction, of_queries in answered.items()},
+    return (
+        encoded_QD,
+        {(lang, direction): stack_seeds([of_queries]) for direction, of_queries in asked.items()},
+        {(lang, direction): of_queries for direction, of_queries in answered.items()},
     )
 
 

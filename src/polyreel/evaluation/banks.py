@@ -96,5 +96,9 @@ def _texts(data: Dataset, lang: str, seed: int) -> list[str]:
 
 
 def _recall(model: Encoder, data: Dataset, langs: Sequence[str], clips_CD: Embeddings, scoring: Scoring) -> float:
-    found = [ask_in(lang, data, model, clips_CD, scoring).ranks[lang, "t2v"] for lang in langs if lang in data.langs]
-    return 100 * float(np.mean([ranks.recall(RECALL_AT).mean() for ranks in found]))
+    found = []
+    for lang in langs:
+        if lang in data.langs:
+            _, ranks, _ = ask_in(lang, data, model, clips_CD, scoring)
+            found.append(ranks[lang, "t2v"].recall(RECALL_AT).mean())
+    return 100 * float(np.mean(found))

@@ -80,9 +80,9 @@ def confusion_table(report: Report) -> Table:
 
 def text_to_text_table(report: Report, metric: Metric = "R@1") -> Table:
     """Lay out how often a sentence finds its translation: a row a language asked in, a column a language wanted."""
-    wanted = [pair[1] for lang, direction in report.ranks if direction == "t2t" if (pair := pair_of(lang))]
-    langs = list(dict.fromkeys(wanted))
     known = {lang for lang, direction in report.ranks if direction == "t2t"}
+    paired = {lang for pair in map(pair_of, known) if pair for lang in pair}
+    langs = [lang for lang in report.langs if lang in paired]
     return Table(
         title=f"{report.name}: {metric}, {DIRECTION_NAMES['t2t']}, {measured_on(report)}",
         header=("asked in", *map(lang_name, langs)),

@@ -23,6 +23,7 @@ Ties = Literal["chance", "optimistic"]
 Counted = Literal["best", "worst"]
 DIRECTIONS: tuple[Direction, ...] = ("t2v", "v2t")  # what every report has; "t2t" is text to text across languages
 METRICS: tuple[Metric, ...] = ("R@1", "R@5", "R@10", "MedR", "MnR")  # what tables show
+_NEVER = 1e-15
 RANKS: frozenset[Metric] = frozenset({"MedR", "MnR"})
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -92,22 +93,20 @@ class Ranks:
     def gain(self, discounts: npt.ArrayLike) -> Floats:
         """Return the expected worth of the place of the first right candidate when ties are put in random order.
 
-        The chances of places g + 1, g + 2, ... follow from drawing the e wrong and t right ones that tie without
-        putting back: the j-th is the first right one with chance t / (e + t - j + 1) if none was before.
-
         Args:
             discounts: what places 1, 2, ... are worth; places behind them are worth nothing.
         """
-        worth = np.append(np.asarray(discounts, np.float64), 0.0)
-        wrong, right, place = self.num_tied_wrong.astype(float), self.num_tied_right, self.num_better.copy()
-        total, none_yet = np.zeros(place.shape), np.ones(place.shape)
-        while (none_yet * (place < len(worth) - 1)).any():
-            chance = none_yet * right / (wrong + right)
-            total += chance * worth[np.minimum(place, len(worth) - 1)]
-            none_yet = none_yet - chance
-            none_yet[wrong <= 0] = 0
-            wrong, place = np.maximum(wrong - 1, 0), place + 1
-        return total
+        worth = np.asarray(discounts, np.float64)
+        up_to, last = np.concatenate([[0.0], np.cumsum(worth)]), len(worth)
+        better, wrong, right = np.broadcast_arrays(self.num_better, self.num_tied_wrong, self.num_tied_right)
+        of_one = up_to[np.minimum(better + wrong + 1, last)] - up_to[np.minimum(better, last)]
+        gains: Floats = of_one / (wrong + 1)  # the only right one is as likely at each of their places
+        several = right > 1
+        if several.any():
+            counts = np.stack([better[several], wrong[several], right[several]])
+            kinds, kind = np.unique(counts, axis=1, return_inverse=True)
+            gains[several] = _gain_of_several(kinds, worth)[kind.ravel()]
+        return gains
 
     def of_queries(self, metric: Metric) -> Floats:
         """Return what each query adds to a metric: percent for R@k, MRR and nDCG, its mean rank for MedR and MnR.
@@ -266,3 +265,19 @@ def stack_seeds(of_seeds: Sequence[Ranks]) -> Ranks:
         num_tied_wrong=np.concatenate([np.atleast_2d(ranks.num_tied_wrong) for ranks in of_seeds]),
         num_tied_right=np.concatenate([np.atleast_2d(ranks.num_tied_right) for ranks in of_seeds]),
     )
+
+
+def _gain_of_several(kinds: Counts, worth: Floats) -> Floats:
+    """Worth of the first of several right candidates that tie, given (better, wrong, right) a column.
+
+    Drawn without putting back, the next one is right with chance right / (wrong + right) if none was before.
+    """
+    place, wrong, right = kinds[0].copy(), kinds[1].astype(np.float64), kinds[2]
+    padded = np.append(worth, 0.0)
+    total, none_yet = np.zeros(len(place)), np.ones(len(place))
+    while (none_yet > _NEVER).any():
+        chance = none_yet * right / (wrong + right)
+        total += chance * padded[np.minimum(place, len(worth))]
+        none_yet = np.where(wrong > 0, none_yet - chance, 0.0)
+        wrong, place = np.maximum(wrong - 1, 0), place + 1
+    return total

@@ -62,7 +62,7 @@ def rank_embeddings(
     names = Names.of((len(texts_QD), len(clips_CD)), clip_of_query, query_ids, clip_ids, sources)
     scale = longest(texts_QD, names.query_ids, "text") * longest(clips_CD, names.clip_ids, "clip")
     tie = np.float32(TIE * max(1.0, scale))
-    right_Q = np.einsum("qd,qd->q", texts_QD, clips_CD[names.own_Q]).astype(np.float32)
+    right_Q = _own_similarities(texts_QD, clips_CD, names.own_Q)
     own = OwnTexts.of(right_Q, names, float(tie), counted)
     has_none = own.num_right_C == 0
     wanted_C = np.where(has_none, np.float32(np.inf), own.counted_C).astype(np.float32)
@@ -135,6 +135,14 @@ def count_in_torch(texts_QD: Embeddings, clips_CD: Embeddings, limits: Limits, d
         counts[3][columns] += (sims_IJ >= from_C[columns]).sum(dim=0)
     found = [count.cpu().numpy() for count in counts]
     return found[0], found[1], found[2], found[3]
+
+
+def _own_similarities(texts_QD: Embeddings, clips_CD: Embeddings, own_Q: Counts64) -> Floats32:
+    right_Q = np.empty(len(texts_QD), np.float32)
+    for start in range(0, len(texts_QD), TILE_TEXTS):
+        rows = slice(start, start + TILE_TEXTS)
+        right_Q[rows] = np.einsum("qd,qd->q", texts_QD[rows], clips_CD[own_Q[rows]])
+    return right_Q
 
 
 def _tiles(num_texts: int, num_clips: int, of_texts: int, of_clips: int) -> Iterator[tuple[slice, slice]]:

@@ -18,21 +18,19 @@ import pyarrow as pa
 from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
 from polyreel.errors import DataError
-from polyreel.evaluation.across import Across, across_languages, confusion_between, mean_confusion
+from polyreel.evaluation.across import Across, across_languages, mean_confusion
 from polyreel.evaluation.answers import Answers, Key, answers_from_table, answers_to_table, queries_of, stack_answers
 from polyreel.evaluation.asking import Encoder as Encoder
 from polyreel.evaluation.asking import Fingerprinted as Fingerprinted
-from polyreel.evaluation.asking import Scoring, ask_in
+from polyreel.evaluation.asking import Scoring, ask
 from polyreel.evaluation.estimates import Estimate, Figure, estimate_all
 from polyreel.evaluation.ground import Ground, survey
 from polyreel.evaluation.metrics import Direction, Ranks, Ties, stack_seeds
 from polyreel.evaluation.protocols import find_protocol
 from polyreel.evaluation.rank_table import ranks_from_table, ranks_to_table
 from polyreel.evaluation.report_files import ANSWERS, QUERIES, RANKS, read_report, write_report
-from polyreel.evaluation.translations import text_to_text
 from polyreel.evaluation.uncertainty import LEVEL, NUM_RESAMPLES, resample_sources
 from polyreel.progress import Progress, silent
-from polyreel.similarity import Embeddings
 from polyreel.storage import Json
 
 _VERSIONED = ("polyreel", "numpy", "torch", "transformers")
@@ -246,45 +244,34 @@ def evaluate(
         num_clips = agreed.check(dataset, split, num_clips)
         scoring = replace(scoring, captions=agreed.captions)
     data = dataset.split(split)
-    asked = [lang for lang in data.langs if langs is None or lang in langs]
-    if not asked:
-        raise DataError(
-            f"split {split!r} of {dataset.name!r} has no captions in {', '.join(langs or ['any language'])}; "
-            f"it has captions in: {', '.join(data.langs) or 'none'}"
-        )
+    asked = _asked(data, split, langs)
     if isinstance(model, Fingerprinted):
         model.check_features(features)
-    ground = replace(
-        survey(dataset, split, asked, features, num_clips),
-        ties=ties,
-        captions=scoring.captions,
-        protocol=protocol or "",
-    )
-    clips_CD = model.encode_clips([features[clip_id] for clip_id in data.clip_ids])
-    ranks: dict[Key, Ranks] = {}
-    answers: dict[Key, Answers] = {}
-    texts_by_lang: dict[str, Embeddings] = {}
-    for done, lang in enumerate(asked):
-        progress(done, len(asked), f"ranking in {lang}")
-        found = ask_in(lang, data, model, clips_CD, scoring)
-        ranks |= found.ranks
-        answers |= found.answers
-        texts_by_lang[lang] = found.texts_QD
-    if agreed is not None and agreed.is_text_to_text:
-        ranks |= text_to_text(data, texts_by_lang)
-    progress(len(asked), len(asked), "ranked")
+    ground = survey(dataset, split, asked, features, num_clips)
+    ground = replace(ground, ties=ties, captions=scoring.captions, protocol=protocol or "")
+    found = ask(model, data, features, asked, scoring, agreed is not None and agreed.is_text_to_text, progress)
     return Report(
         name=f"{name} ({scoring.label})" if scoring.label else name,
         seeds=(seed,),
         models=(model.fingerprint if isinstance(model, Fingerprinted) else "",),
         versions=_versions(),
         ground=ground,
-        ranks=_counted_over(ground, ranks),
+        ranks=_counted_over(ground, found.ranks),
         scoring=scoring.name,
-        answers=answers,
+        answers=found.answers,
         queries=queries_of(data, asked),
-        confusion=confusion_between(data, asked, texts_by_lang),
+        confusion=found.confusion,
     )
+
+
+def _asked(data: Dataset, split: str, langs: Sequence[str] | None) -> list[str]:
+    asked = [lang for lang in data.langs if langs is None or lang in langs]
+    if not asked:
+        raise DataError(
+            f"split {split!r} of {data.name!r} has no captions in {', '.join(langs or ['any language'])}; "
+            f"it has captions in: {', '.join(data.langs) or 'none'}"
+        )
+    return asked
 
 
 def _counted_over(ground: Ground, ranks: Mapping[Key, Ranks]) -> dict[Key, Ranks]:

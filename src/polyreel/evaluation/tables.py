@@ -122,8 +122,8 @@ def what_holds(comparison: Comparison, metric: Figure = SHOWN, direction: Direct
             )
             for row in rows
         ),
-        note=f"p among all: corrected for {len(rows)} looked at together (Holm). Smallest shown: a true difference below "
-        "it is found in fewer than 80 of 100 sets of videos like this one.",
+        note=f"p among all: corrected for {len(rows)} looked at together (Holm). Smallest shown: a true difference "
+        "below it is found in fewer than 80 of 100 sets of videos like this one.",
     )
 
 
