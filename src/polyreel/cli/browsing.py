@@ -9,7 +9,7 @@ from polyreel.cli.options import Quiet, Split, Threads, seed_of, split_of, use_t
 from polyreel.cli.progress import shown
 
 if TYPE_CHECKING:
-    from polyreel import Dataset
+    from polyreel import Dataset, Report
     from polyreel.evaluation.examination import Examinee
 
 
@@ -43,7 +43,6 @@ def browse(
     """
     use_threads(threads)
     from polyreel import Dataset
-    from polyreel import evaluate as measure
     from polyreel.cli.pictures import has_videos, thumbnails
     from polyreel.evaluation.browser import Browser
     from polyreel.evaluation.examination import examine
@@ -54,14 +53,7 @@ def browse(
     data = opened.split(split)
     examinees = _examinees(paths, teacher, opened)
     with shown(quiet) as progress:
-        reports = [
-            measure(
-                one.model, opened, features=one.features, split=split, langs=langs, name=one.name,
-                seed=seed_of(paths[one.name]), progress=progress,
-            )
-            for one in examinees
-            if one.name in paths
-        ]  # fmt: skip
+        reports = _reports(paths, examinees, opened, split, langs)
         found = examine(examinees, opened, split=split, langs=langs, progress=progress)
         has_pictures = has_videos(opened) and not without_material
         pictures = thumbnails(data, data.clip_ids, progress) if has_pictures else {}
@@ -69,6 +61,22 @@ def browse(
     browser = Browser(examination=found, pictures=pictures, has_words=not without_material)
     write_html(output, reports, title=f"{' and '.join(paths)} on {opened.name}", runs=curves or None, browser=browser)
     print(f"{output}: {found.queries.num_rows:,} queries, {len(pictures):,} pictures, {_megabytes(output)}")
+
+
+def _reports(
+    paths: dict[str, Path], examinees: "list[Examinee]", dataset: "Dataset", split: str, langs: list[str] | None
+) -> "list[Report]":
+    """Measure the runs named; a teacher that reads English for another language has no figure of its own."""
+    from polyreel import evaluate as measure
+
+    return [
+        measure(
+            one.model, dataset, features=one.features, split=split, langs=langs, name=one.name,
+            seed=seed_of(paths[one.name]),
+        )
+        for one in examinees
+        if one.name in paths
+    ]  # fmt: skip
 
 
 def _named(runs: list[str]) -> dict[str, Path]:

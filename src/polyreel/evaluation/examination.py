@@ -102,7 +102,8 @@ def examine(
     if not names or len(set(names)) < len(names):
         raise DataError(f"the systems to examine are {', '.join(names) or '(none)'}; expected one or more, named apart")
     whole = dataset.split(split)
-    data = _drawn(whole.in_langs(langs or whole.langs), max_queries)
+    wanted = whole.in_langs(langs or whole.langs)
+    data = _drawn(wanted, max_queries)
     if not data.captions.num_rows:
         raise DataError(
             f"split {split!r} of {dataset.name!r} has no captions in {', '.join(langs or ['any language'])}"
@@ -114,7 +115,6 @@ def examine(
         captions = data.in_langs([lang]).captions
         sims = [_asked(one, clips_CD, captions, whole) for one, clips_CD in zip(examinees, clips_of, strict=True)]
         parts.append((captions, *_answers(sims, captions, data.clip_ids, metric)))
-    progress(len(data.langs), len(data.langs), "asked")
     tables, ranks, recalls, lengths, clips, scores = zip(*parts, strict=True)
     return Examination(
         names=tuple(names),
@@ -122,7 +122,7 @@ def examine(
         metric=metric,
         clips=data.clips,
         queries=pa.concat_tables(tables),
-        num_left_out=whole.in_langs(langs or whole.langs).captions.num_rows - data.captions.num_rows,
+        num_left_out=wanted.captions.num_rows - data.captions.num_rows,
         ranks_SQ=np.concatenate(ranks, axis=1),
         recall_SQ=np.concatenate(recalls, axis=1),
         offsets=np.r_[0, np.cumsum(np.concatenate(lengths))].astype(np.int64),

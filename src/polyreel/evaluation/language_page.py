@@ -20,7 +20,7 @@ def languages_html(reports: Sequence[Report]) -> str:
     """Return the section; "" where there is but one language."""
     if all(len(report.langs) < 2 for report in reports):
         return ""
-    explained = "The stronger the colour, the better among the languages of one column. Below: gaps, hubs, what translations share."
+    explained = "The stronger the colour, the better in its column. Below: gaps, hubs, what translations share."
     return tag(
         "section", tag("h2", "Across languages"), tag("p", explained, class_="soft"),
         *map(heat_map, reports),
