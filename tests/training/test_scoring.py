@@ -71,7 +71,7 @@ def test_captions_without_a_known_word_do_not_count_in_english_alone(training, t
     english = batch.by_lang["en"].sentences_R
     captions = gather_material(under_way.recipe).learnt.in_langs(["en"]).captions.to_pylist()
     text = {caption["caption_id"]: caption["text"] for caption in captions}
-    words = [text[under_way.table.sentence_ids[sentence]].split() for sentence in english]
+    words = [text[str(under_way.table.sentence_ids[sentence])].split() for sentence in english]
     expected = [row for row, one in enumerate(words) if {"dog", "cat"} & set(one)]
     assert 0 < len(expected) < len(english)
     assert found["en"].counted_R.tolist() == expected
@@ -99,7 +99,7 @@ def test_teachers_and_the_own_english_leave_out_what_they_have_not_read(recipe, 
     )
     batch = next(sample_batches(under_way.table, 16, "independent", seed=1))
     found = under_way.scorer.score(batch).by_lang["it"]
-    sentences = [under_way.table.sentence_ids[sentence] for sentence in batch.by_lang["it"].sentences_R]
+    sentences = [str(under_way.table.sentence_ids[sentence]) for sentence in batch.by_lang["it"].sentences_R]
     expected = [row for row, sentence in enumerate(sentences) if int(sentence[4:7]) % 2 == 0]
     assert 0 < len(expected) < len(sentences) == len(found.student_RC)
     assert found.taught.rows_V.tolist() == found.own.rows_U.tolist() == expected
