@@ -54,12 +54,10 @@ def browse(
     with shown(quiet) as progress:
         reports = _reports(paths, examinees, opened, split, langs)
         found = examine(examinees, opened, split=split, langs=langs, progress=progress)
-        is_seen = has_videos(opened) and not without_material
-        pictures = thumbnails(opened, opened.split(split).clip_ids, progress) if is_seen else {}
+        shown_clips = [] if without_material else opened.split(split).clip_ids
+        pictures = thumbnails(opened, shown_clips, progress) if has_videos(opened) else {}
     browser = Browser(examination=found, pictures=pictures, has_words=not without_material)
-    write_html(
-        output, reports, title=f"{' and '.join(paths)} on {opened.name}", runs=_with_curves(paths), browser=browser
-    )
+    write_html(output, reports, title=" and ".join(paths), runs=_with_curves(paths), browser=browser)
     print(f"{output}: {found.queries.num_rows:,} queries, {len(pictures):,} pictures, {_megabytes(output)}")
 
 
