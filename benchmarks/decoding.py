@@ -7,8 +7,8 @@ Encodes one minute of 720p and 1080p, H.264 and HEVC, film and noise, a key fram
 `video_files.py`), and times on each: every second exactly, every second without frames that no other refers to, and
 key frames alone, at 224 x 224 pixels in RGB; against PyAV's bare loop, `ffmpeg -f null`, a bare key-frame loop, OpenCV
 read through, and one exact seek a frame. Then twelve frames of a two-hour file. Each runs in a process of its own, and
-its seconds of processor time are counted, loading excepted: they say what reading costs also where other work shares
-the machine. What is measured is kept, so that the script can be stopped and goes on. Writes
+its seconds of processor time and on the clock are counted, loading excepted; the first say what reading costs also
+where other work shares the machine. What is measured is kept, so that the script can be stopped and goes on. Writes
 `results/decoding.{json,md}` and `docs/images/decoding.png`.
 """
 
@@ -36,6 +36,9 @@ FILM = Sample(size="720p", codec="h264", content="film", key_seconds=5, seconds=
 MINUTE = Sample(size="720p", codec="h264", content="film", key_seconds=5)
 LOADED = ("av", "cv2", "polyreel.video.pyav", "polyreel.video.sampling")
 SIDE, NUM_SEEKS, NUM_UNIFORM = 224, 12, 12
+
+
+Measured = dict[str, dict[str, list[float]]]  # file -> way -> seconds of processor time, seconds passed
 
 
 def bare(path: Path, skip: str = "DEFAULT") -> None:
@@ -112,11 +115,12 @@ def once(way: str, path: Path) -> None:
         ours(path, way)
 
 
-def timed(way: str, path: Path) -> float:
-    """Time it in a process of its own, which has loaded everything before the clock starts."""
+def timed(way: str, path: Path) -> list[float]:
+    """Time it in a process of its own, which has loaded everything before; return processor time and time passed."""
     command = [sys.executable, __file__, "--way", way, "--path", str(path)]
-    seconds = float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    return seconds * 60 / NUM_SEEKS if way == "seeks" else seconds
+    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    share = NUM_SEEKS / 60 if way == "seeks" else 1
+    return [round(float(seconds) / share, 3) for seconds in found]
 
 
 def processor_seconds() -> float:
@@ -125,53 +129,56 @@ def processor_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
-def measure(deadline: float) -> dict[str, dict[str, float]]:
+def measure(deadline: float) -> Measured:
     """Measure what is not measured yet, until the deadline."""
     measured = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    tasks = [(FILM, ("uniform",)), *((sample, WAYS) for sample in SAMPLES)]
+    in_turn = sorted(SAMPLES, key=lambda sample: (5, 2, 10).index(sample.key_seconds))  # one of each first
+    tasks = [(FILM, ("uniform",)), *((sample, WAYS) for sample in in_turn)]
     for sample, ways in tasks:
         seconds = measured.setdefault(sample.name, {})
         if set(ways) <= set(seconds) or time.monotonic() > deadline:
             continue
         path = sample.path()
-        seconds |= {way: round(timed(way, path), 3) for way in ways if way not in seconds}
-        seconds["megabits a second"] = round(path.stat().st_size * 8 / 1e6 / sample.seconds, 2)
+        seconds |= {way: timed(way, path) for way in ways if way not in seconds}
+        seconds["megabits a second"] = [round(path.stat().st_size * 8 / 1e6 / sample.seconds, 2)]
         print(time.strftime("%H:%M:%S"), sample.name, seconds, flush=True)
         RESULT.write_text(json.dumps(measured, indent=2) + "\n")
     return {name: seconds for name, seconds in measured.items() if seconds}
 
 
-def table(measured: dict[str, dict[str, float]]) -> str:
-    """Write ratios to the bare loop, and key frames against the bare key-frame loop."""
+def table(measured: Measured) -> str:
+    """Write ratios to the bare loop."""
     lines = [
-        "Processor time of PyAV's bare loop over the same file, divided by that of each way; the last columns are key",
-        "frames against a bare key-frame loop, and against the bare loop. More is faster.",
+        "Processor time of PyAV's bare loop over the same file divided by that of each way, and in brackets the same",
+        "of the time that passed; the last columns are key frames against a bare key-frame loop, and the bare loop.",
         "",
         "| file | Mbit/s | `ffmpeg -f null` | OpenCV | a seek a frame | every second | references only "
         "| key / bare key | key / bare |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
+    pairs = [("bare", way) for way in ("ffmpeg", "opencv", "seeks", "every", "references")]
+    pairs += [("bare key", "key"), ("bare", "key")]
     for sample in SAMPLES:
         seconds = measured.get(sample.name)
         if seconds:
             name = f"{sample.size} {sample.codec} {sample.content}, key each {sample.key_seconds} s"
-            ways = ("ffmpeg", "opencv", "seeks", "every", "references")
-            ratios = [seconds["bare"] / seconds[way] for way in ways]
-            ratios += [seconds["bare key"] / seconds["key"], seconds["bare"] / seconds["key"]]
-            cells = " | ".join(f"{ratio:.2f}" for ratio in ratios)
-            lines.append(f"| {name} | {seconds['megabits a second']} | {cells} |")
+            cells = [f"{seconds['megabits a second'][0]}", *(ratios(seconds, *pair) for pair in pairs)]
+            lines.append(f"| {name} | {' | '.join(cells)} |")
     if FILM.name in measured and MINUTE.name in measured:
-        whole = 120 * measured[MINUTE.name]["bare"]
-        sparse = measured[FILM.name]["uniform"]
-        lines += [
-            "",
-            f"Twelve frames of a two-hour film: {sparse:.2f} s; decoding it, 120 times its minute: {whole:.0f} s;",
-        ]
-        lines += [f"a factor of {whole / sparse:.0f}."]
+        whole, sparse = 120 * measured[MINUTE.name]["bare"][0], measured[FILM.name]["uniform"][0]
+        lines += ["", "Twelve frames of a two-hour film (720p h264): "]
+        lines[-1] += f"{sparse:.2f} s of processor time; decoding it, 120 times its minute, {whole:.0f} s: "
+        lines[-1] += f"{whole / sparse:.0f} times as much."
     return "\n".join(lines) + "\n"
 
 
-def plot(measured: dict[str, dict[str, float]], path: Path) -> None:
+def ratios(seconds: dict[str, list[float]], than: str, way: str) -> str:
+    """Say how many times faster one way is than another, by processor time and by the clock."""
+    processor, clock = (other / own for other, own in zip(seconds[than], seconds[way], strict=True))
+    return f"{processor:.2f} ({clock:.2f})"
+
+
+def plot(measured: Measured, path: Path) -> None:
     """Draw how many times faster than decoding everything key frames are, against their distance."""
     import matplotlib
 
@@ -181,9 +188,8 @@ def plot(measured: dict[str, dict[str, float]], path: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
     for content, size, codec in product(("film", "noise"), ("720p", "1080p"), ("h264", "hevc")):
         names = {s.key_seconds: s.name for s in SAMPLES if (s.content, s.size, s.codec) == (content, size, codec)}
-        points = [
-            (key, measured[name]["bare"] / measured[name]["key"]) for key, name in names.items() if name in measured
-        ]
+        known = {key: measured[name] for key, name in names.items() if name in measured}
+        points = [(key, seconds["bare"][0] / seconds["key"][0]) for key, seconds in known.items()]
         if points:
             style = {"marker": "o" if codec == "h264" else "s", "linestyle": "-" if content == "film" else "--"}
             axes.plot(*zip(*points, strict=True), label=f"{size} {codec}, {content}", **style)
@@ -202,9 +208,9 @@ def main() -> None:
     if asked.way:
         for module in LOADED:
             import_module(module)
-        before = processor_seconds()
+        before, started = processor_seconds(), time.perf_counter()
         once(asked.way, asked.path)
-        print(processor_seconds() - before)
+        print(processor_seconds() - before, time.perf_counter() - started)
         return
     measured = measure(time.monotonic() + 60 * asked.minutes)
     (ROOT / "results" / "decoding.md").write_text(table(measured))

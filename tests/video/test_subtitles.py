@@ -7,9 +7,11 @@ import av
 import pytest
 from numbered import write_numbered
 
-from polyreel.data.speech import Speech
+from polyreel.data.clips import Clip
+from polyreel.data.dataset import Dataset
+from polyreel.data.speech import SPEECH_FILE, Speech, read_speech
 from polyreel.errors import DataError
-from polyreel.video.subtitles import find_subtitle_files, read_subtitle_file, read_subtitles
+from polyreel.video.subtitles import collect_speech, find_subtitle_files, read_subtitle_file, read_subtitles
 
 SRT = "1\n00:00:00,500 --> 00:00:01,500\n<i>Kočka</i>\nspí.\n\n2\n00:01:02,000 --> 00:01:03,250\nPes štěká.\n"
 VTT = "WEBVTT\n\n00:00.500 --> 00:01.500\n<v Anna>Kočka spí.\n\n01:02.000 --> 01:03.250 align:start\nPes štěká.\n"
@@ -131,3 +133,29 @@ def test_one_bad_source_does_not_stop_the_others(tmp_path: Path) -> None:
 def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone.srt cannot be read \(No such file"):
         read_subtitle_file(tmp_path / "gone.srt", video="film.mp4")
+
+
+def test_the_subtitles_of_a_folder_become_one_table(tmp_path: Path) -> None:
+    for name in ("a/film.mp4", "b.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_numbered(tmp_path / name, [0.0, 0.1])
+    (tmp_path / "a" / "film.cs.srt").write_text(SRT, encoding="utf-8")
+    (tmp_path / "b.srt").write_text("nothing")
+    found = collect_speech(tmp_path, tmp_path / SPEECH_FILE)
+    table = read_speech(tmp_path / SPEECH_FILE)
+    assert table["video"].to_pylist() == ["a/film.mp4"] * 2
+    assert table["text"].to_pylist() == [text for _, _, text in LINES]
+    assert len(found.skipped) == 1
+
+
+def test_speech_of_a_dataset_lies_beside_its_tables(tmp_path: Path) -> None:
+    write_numbered(tmp_path / "film.mp4", [0.0, 0.1])
+    (tmp_path / "film.srt").write_text(SRT, encoding="utf-8")
+    clip = Clip(clip_id="1", video="film.mp4", split="all", source="film")
+    dataset = Dataset.build("films", [clip], [], videos_folder=tmp_path).save(tmp_path / "films")
+    collect_speech(dataset)
+    assert read_speech(tmp_path / "films" / SPEECH_FILE).num_rows == 2
+    with pytest.raises(DataError, match="dataset 'films' names no folder of video files, beside which"):
+        collect_speech(Dataset.build("films", [clip], []), tmp_path / SPEECH_FILE)
+    with pytest.raises(ValueError, match="has no place for speech; name a file"):
+        collect_speech(tmp_path)

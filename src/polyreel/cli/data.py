@@ -1,4 +1,4 @@
-"""Verbs that bring data in: world, import tables, describe."""
+"""Verbs that bring data in: world, import tables, describe, subtitles."""
 
 from pathlib import Path
 from typing import Annotated
@@ -84,3 +84,28 @@ def describe(dataset: DatasetFolder, as_json: AsJson = False) -> None:
         print_json(description.to_json())
     else:
         print("\n".join(description.lines()))
+
+
+def subtitles(
+    videos: Annotated[
+        Path, Argument(metavar="VIDEOS", help="A dataset, or any folder with videos in it.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None, Option("--output", "-o", metavar="FILE", help="Parquet file; by default inside the dataset.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Collect the subtitles beside and inside videos in one table, to be searched and not trained on.
+
+    Example: polyreel subtitles films -o films/speech.parquet
+    """
+    from polyreel import Dataset
+    from polyreel.video.subtitles import collect_speech
+
+    source = Dataset.open(videos) if (videos / "dataset.json").is_file() else videos
+    with shown(quiet) as progress:
+        found = collect_speech(source, output, progress=progress)
+    for reason in found.skipped:
+        print(reason)
+    num_videos = len({row.video for row in found.speech})
+    print(f"{len(found.speech)} lines in {num_videos} videos; {len(found.skipped)} sources were passed over")

@@ -13,7 +13,6 @@ from polyreel.storage import Json, fingerprint
 
 _NO_LIMIT = 10**9
 
-
 FrameKind = Literal["all", "references", "key"]
 
 
@@ -46,7 +45,13 @@ class Sampling(Settings):
     @classmethod
     def key_frames(cls, *, at_most_every: float = 1.0, max_gap_seconds: float = 10.0) -> Self:
         """Look at key frames, one in so many seconds at most; where they are too sparse, at others."""
-        return cls.every(at_most_every, frames="key").model_copy(update={"max_key_gap_seconds": max_gap_seconds})
+        return cls(
+            frames_per_second=1 / at_most_every,
+            min_frames=1,
+            max_frames=_NO_LIMIT,
+            frames="key",
+            max_key_gap_seconds=max_gap_seconds,
+        )
 
     @model_validator(mode="after")
     def _check_limits(self) -> Self:

@@ -23,6 +23,7 @@ from polyreel.video.track import Track
 # Here a packet says by itself that no other refers to its frame. HEVC says so only of frames of its own temporal layer.
 _TELLS_REFERENCES = frozenset({"h264", "mpeg4", "mpeg2video", "mpeg1video"})
 _FAR_SECONDS, _FAR_GROUPS = 5.0, 3  # a seek empties the decoder's threads: moments nearer than both are read towards
+_MOST_UNTIMED = 64  # packets at the start of a file may lack a time of decoding; more would be held for nothing
 
 
 class PlanError(Exception):
@@ -184,6 +185,8 @@ class PlannedPass:
             if self._read_to is not None and packet.dts < self._read_to:
                 raise PlanError("the times of packets fall")
             self._read_to = packet.dts
+        elif self._read_to is None and len(self._pending) > _MOST_UNTIMED:
+            raise PlanError("packets do not say when they are decoded")
         if packet.is_keyframe:
             if self._key is None:
                 self._floor = packet.pts

@@ -40,7 +40,7 @@ class PyavVideo:
         Raises:
             VideoError: the file is missing, is no video, or has no frame that can be decoded.
         """
-        self._path, self._threads = path, threads or len(os.sched_getaffinity(0))
+        self._path, self._threads = path, threads or _num_cores()
         self._key_seconds: list[float] | None = None
         self.warnings: list[str] = []
         with self._track(is_careful=True) as track:
@@ -140,6 +140,11 @@ class PyavVideo:
 
     def _no_frames(self) -> VideoError:
         return VideoError(f"{self._path} has no frame that can be decoded; the file is cut short or damaged")
+
+
+def _num_cores() -> int:
+    """Count the cores this process may use; where the system does not tell, those of the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _is_unicode(name: str) -> bool:

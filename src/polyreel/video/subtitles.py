@@ -13,9 +13,12 @@ import av
 import charset_normalizer
 import pysubs2
 
-from polyreel.data.speech import Speech
+from polyreel.data.dataset import Dataset
+from polyreel.data.speech import SPEECH_FILE, Speech, write_speech
 from polyreel.errors import DataError, VideoError
 from polyreel.languages import tagged_lang
+from polyreel.progress import Progress, silent
+from polyreel.video.decode import find_videos
 
 SUBTITLE_SUFFIXES = frozenset({".ass", ".srt", ".ssa", ".vtt"})
 _REMARKS = frozenset({"cc", "default", "forced", "full", "hi", "sdh"})  # what names say besides the language
@@ -54,6 +57,40 @@ def read_subtitles(path: Path, video: str | None = None) -> Subtitles:
         speech += _read_tracks(path, name, skipped)
     except (VideoError, av.error.FFmpegError) as error:
         skipped.append(f"{path} has no tracks that can be read: {error}")
+    return Subtitles(speech=tuple(speech), skipped=tuple(skipped))
+
+
+def collect_speech(videos: Path | Dataset, file: Path | None = None, *, progress: Progress = silent) -> Subtitles:
+    """Read the subtitles of many videos, and write them to a table of speech.
+
+    Args:
+        videos: a folder, whose videos are named by their paths in it; or a dataset with video files.
+        file: the Parquet file to write; None means `speech.parquet` in the dataset's folder.
+        progress: told after every video.
+
+    Raises:
+        VideoError: the folder has no videos.
+        DataError: the dataset has no folder of video files.
+        ValueError: no file is named for a folder of videos.
+    """
+    if isinstance(videos, Dataset):
+        folder, names = videos.videos_folder, sorted({clip.video for clip in videos.iter_clips()})
+        file = file or (videos.folder / SPEECH_FILE if videos.folder else None)
+        if folder is None:
+            raise DataError(f"dataset {videos.name!r} names no folder of video files, beside which subtitles would lie")
+        names = [name for name in names if (folder / name).is_file()]
+    else:
+        folder, names = videos, [path.relative_to(videos).as_posix() for path in find_videos(videos)]
+    if file is None:
+        raise ValueError(f"{videos if isinstance(videos, Path) else videos.name} has no place for speech; name a file")
+    speech: list[Speech] = []
+    skipped: list[str] = []
+    for done, name in enumerate(names, start=1):
+        found = read_subtitles(folder / name, name)
+        speech += found.speech
+        skipped += found.skipped
+        progress(done, len(names), name)
+    write_speech(file, speech)
     return Subtitles(speech=tuple(speech), skipped=tuple(skipped))
 
 
