@@ -54,5 +54,5 @@ def typed_commands():
 def test_commands_in_the_documentation_exist(words):
     verb = next((verb for verb in VERBS if tuple(words[: len(verb)]) == verb), None)
     assert verb is not None, f"no verb in {words}"
-    known = re.findall(r"(?<![\w-])--?[a-z][a-z-]*", help_of(verb))
+    known = re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", help_of(verb))
     assert [word for word in words if word.startswith("-") and word not in [*known, "--debug"]] == []

@@ -36,7 +36,7 @@ def folders(request, bert_folder, xlm_roberta_folder):
 @pytest.fixture
 def backbone(folders):
     settings = TextSettings(backbone=folders[0], pooling_mask=folders[1], max_tokens=MAX_TOKENS)
-    return ForeignMaskBackbone(load_encoder(folders[0], settings), load_mask_tokenizer(folders[1]), settings).eval()
+    return ForeignMaskBackbone(load_encoder(folders[0], settings, ()), load_mask_tokenizer(folders[1]), settings).eval()
 
 
 def by_the_description(folders, caption):

@@ -141,7 +141,7 @@ def test_captions_bring_their_weights_where_the_objective_weighs_them(training, 
     keys = zip(captions["caption_id"].to_pylist(), captions["lang"].to_pylist(), weight.to_pylist(), strict=True)
     weight_of = {(caption_id, lang): one for caption_id, lang, one in keys}
     for lang, part in batch.by_lang.items():
-        expected = [weight_of[under_way.table.sentence_ids[sentence], lang] for sentence in part.sentences_R]
+        expected = [weight_of[str(under_way.table.sentence_ids[sentence]), lang] for sentence in part.sentences_R]
         torch.testing.assert_close(found.by_lang[lang].weights_R, torch.tensor(expected))
     plain = training(data=data)
     assert all(part.weights_R is None for part in plain.scorer.score(batch).by_lang.values())

@@ -10,7 +10,8 @@ def table(
     results: Annotated[list[Path], Argument(metavar="RESULT...", help="JSON, as in results/.", show_default=False)],
     form: Annotated[Literal["md", "latex", "html", "text"], Option("--format", help="What to write.")] = "text",
     metric: Annotated[
-        Literal["R@1", "R@5", "R@10", "MedR", "MnR"], Option("--metric", help="Which figure of comparisons.")
+        Literal["R@1", "R@5", "R@10", "MedR", "MnR"],
+        Option("--metric", metavar="METRIC", help="R@1, R@5, R@10, MedR or MnR."),
     ] = "R@10",
     direction: Annotated[Literal["t2v", "v2t"], Option("--direction", help="Text to video, or video to text.")] = "t2v",
     output: Annotated[

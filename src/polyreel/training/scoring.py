@@ -129,7 +129,7 @@ class Scorer:
         self._is_known_S = None if known is None else np.array([str(one) in known for one in table.sentence_ids])
         self._lang = recipe.teachers.lang
         self._asks_itself = recipe.objective.asks_itself
-        self._weight_N = torch.from_numpy(table.weight_N) if recipe.objective.weighs_captions else None
+        self._weight_N = torch.tensor(table.weight_N) if recipe.objective.weighs_captions else None
 
     def score(self, batch: ParallelBatch, teacher_weights_K: Tensor | None = None) -> ScoredBatch:
         """Embed all languages' captions in one pass, and compare each language with the batch's clips."""
