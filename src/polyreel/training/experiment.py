@@ -21,7 +21,9 @@ from polyreel.training.experiment_settings import ExperimentSettings, load_exper
 from polyreel.training.planning import Cell, Plan, PlannedRun, plan_experiment
 from polyreel.training.results import CellResult, ExperimentResult, summarise
 
-RUNS_A_WORKER = 16  # a run leaves some 12 MB behind in the libraries; a fresh worker frees them
+# A run leaves some 12 MB behind in the libraries, which fresh workers free. They come with a fresh pool: one that replaces
+# its workers by itself (max_tasks_per_child) was seen to wait for ever once they had all retired.
+RUNS_A_WORKER = 16
 
 
 def run_experiment(
@@ -114,13 +116,12 @@ def _train_all(wave: Sequence[PlannedRun], settings: ExperimentSettings, jobs: i
     if jobs == 1:
         yield from ((run, train_and_report(run, settings)) for run in wave)
         return
-    context = get_context("spawn")
-    with ProcessPoolExecutor(
-        jobs, mp_context=context, initializer=_end_with_parent, max_tasks_per_child=RUNS_A_WORKER
-    ) as pool:
-        futures = {pool.submit(train_and_report, run, settings): run for run in wave}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+    at_once = RUNS_A_WORKER * jobs
+    for first in range(0, len(wave), at_once):
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
+            futures = {pool.submit(train_and_report, run, settings): run for run in wave[first : first + at_once]}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
 
 
 def _end_with_parent() -> None:
