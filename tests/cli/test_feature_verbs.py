@@ -53,6 +53,6 @@ def test_stores_are_merged_described_and_verified(videos, tmp_path, capsys):
     assert (described["num_clips"], described["num_rows"], described["number_types"]) == (1, 8, {"float32": 1})
     assert main(["features", "verify", str(merged), "-q"]) == 0
     shard = merged / "shard-00000.npy"
-    shard.write_bytes(shard.read_bytes()[:-4] + b"\0\0\0\0")
+    shard.write_bytes(shard.read_bytes()[:-4] + b"\1\1\1\1")
     assert main(["features", "verify", str(merged), "-q"]) == 1
     assert "a.mp4: its rows in shard-00000.npy were altered; extract this clip again" in capsys.readouterr().err

@@ -70,7 +70,7 @@ def test_what_is_there_is_skipped(videos: Path, tmp_path: Path) -> None:
     both = dataset_of(videos, clip("dark", "dark.mp4"), clip("light", "more/light.mp4"))
     second = extract(both, PixelExtractor(), tmp_path / "store")
     assert second.clip_ids == ["dark", "light"]
-    assert second.manifest["shard"].to_pylist() == [2, 2]  # the shards of both runs were put together
+    assert second.manifest["shard"].to_pylist() == [3, 3]  # the shards of both runs were put together
     np.testing.assert_array_equal(first["dark"], second["dark"])
 
 
@@ -99,7 +99,8 @@ def test_a_clip_after_the_end_and_a_missing_file_fail_alone(videos: Path, tmp_pa
 
 def test_progress_counts_files_hours_and_speed(videos: Path, tmp_path: Path) -> None:
     calls: list[tuple[float, float, str]] = []
-    extract(videos, PixelExtractor(), tmp_path / "store", progress=lambda *call: calls.append(call))
+    alone = ExtractionSettings(num_workers=1)
+    extract(videos, PixelExtractor(), tmp_path / "store", alone, progress=lambda *call: calls.append(call))
     total = float(f"{sum(path.stat().st_size for path in videos.rglob('*.mp4')) / 1e9:.4g}")
     assert {call[1] for call in calls} == {total} and calls[-1][0] == total
     assert [call[0] for call in calls] == sorted(call[0] for call in calls)

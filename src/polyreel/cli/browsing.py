@@ -50,16 +50,14 @@ def browse(
 
     folder, split = split_of(dataset, "test")
     opened, paths = Dataset.open(folder), _named(runs)
-    data = opened.split(split)
     examinees = _examinees(paths, teacher, opened)
     with shown(quiet) as progress:
         reports = _reports(paths, examinees, opened, split, langs)
         found = examine(examinees, opened, split=split, langs=langs, progress=progress)
-        has_pictures = has_videos(opened) and not without_material
-        pictures = thumbnails(data, data.clip_ids, progress) if has_pictures else {}
-    curves = {name: run for name, run in paths.items() if (run / "metrics.jsonl").is_file()}
+        shown_clips = [] if without_material else opened.split(split).clip_ids
+        pictures = thumbnails(opened, shown_clips, progress) if has_videos(opened) else {}
     browser = Browser(examination=found, pictures=pictures, has_words=not without_material)
-    write_html(output, reports, title=f"{' and '.join(paths)} on {opened.name}", runs=curves or None, browser=browser)
+    write_html(output, reports, title=" and ".join(paths), runs=_with_curves(paths), browser=browser)
     print(f"{output}: {found.queries.num_rows:,} queries, {len(pictures):,} pictures, {_megabytes(output)}")
 
 
@@ -77,6 +75,11 @@ def _reports(
         for one in examinees
         if one.name in paths
     ]  # fmt: skip
+
+
+def _with_curves(paths: dict[str, Path]) -> dict[str, Path] | None:
+    """Return the runs that wrote how training went; None where there is none."""
+    return {name: run for name, run in paths.items() if (run / "metrics.jsonl").is_file()} or None
 
 
 def _named(runs: list[str]) -> dict[str, Path]:

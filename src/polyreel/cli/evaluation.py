@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from polyreel import Report, Retriever
     from polyreel.evaluation.asking import Scoring
     from polyreel.models.devices import DeviceName
+    from polyreel.models.onnx_retriever import OnnxRetriever
 
 Output = Annotated[
     Path | None, Option("--output", "-o", metavar="REPORT", help="Folder to keep the rank of every query in.")
@@ -103,7 +104,10 @@ def _show(report: "Report", as_json: bool) -> None:
 
 
 def _scoring(
-    run: Path, model: "Retriever", hubness: Literal["none", "bank", "dual"], device: "DeviceName"
+    run: Path,
+    model: "Retriever | OnnxRetriever",
+    hubness: Literal["none", "bank", "dual"],
+    device: "DeviceName",
 ) -> "Scoring":
     """Put the model where it is to compute, and say how it is scored."""
     from polyreel.evaluation.asking import Scoring

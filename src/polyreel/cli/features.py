@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from polyreel.cli.options import AsJson, Quiet, Threads, print_json, use_threads
+from polyreel.cli.options import AsJson, Quiet, print_json
 from polyreel.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -56,7 +56,6 @@ def extract(
     float16: Float16 = False,
     full_hash: FullHash = False,
     dry_run: DryRun = False,
-    threads: Threads = 1,
     quiet: Quiet = False,
 ) -> None:
     """Turn videos into features, passing over those that are done and have not changed.
@@ -65,7 +64,6 @@ def extract(
 
     Example: polyreel extract demo/world --extractor pixels
     """
-    use_threads(threads)
     from polyreel import Dataset, open_extractor
     from polyreel.video.extract import ExtractionSettings, extract_together, plan_extraction
 

@@ -108,7 +108,7 @@ def examine(
         raise DataError(
             f"split {split!r} of {dataset.name!r} has no captions in {', '.join(langs or ['any language'])}"
         )
-    clips_of = [one.model.encode_clips([one.features[clip_id] for clip_id in data.clip_ids]) for one in examinees]
+    clips_of = [_clips(one, data.clip_ids) for one in examinees]
     parts = []
     for done, lang in enumerate(data.langs):
         progress(done, len(data.langs), f"asking in {lang}")
@@ -117,8 +117,7 @@ def examine(
         parts.append((captions, *_answers(sims, captions, data.clip_ids, metric)))
     tables, ranks, recalls, lengths, clips, scores = zip(*parts, strict=True)
     return Examination(
-        names=tuple(names),
-        reads=tuple(one.reads for one in examinees),
+        names=tuple(names), reads=tuple(one.reads for one in examinees),
         metric=metric,
         clips=data.clips,
         queries=pa.concat_tables(tables),
@@ -128,7 +127,11 @@ def examine(
         offsets=np.r_[0, np.cumsum(np.concatenate(lengths))].astype(np.int64),
         clips_N=np.concatenate(clips),
         sims_SN=np.concatenate(scores, axis=1),
-    )
+    )  # fmt: skip
+
+
+def _clips(one: Examinee, clip_ids: Sequence[str]) -> npt.NDArray[np.float32]:
+    return one.model.encode_clips([one.features[clip_id] for clip_id in clip_ids])
 
 
 def _drawn(data: Dataset, most: int) -> Dataset:

@@ -22,7 +22,7 @@ from polyreel.errors import DataError, FingerprintError, VideoError, saying_whic
 from polyreel.models.onnx_retriever import OnnxRetriever
 from polyreel.similarity import similarities
 from polyreel.similarity import top_k as best_columns
-from polyreel.video.decode import probe
+from polyreel.video.decode import open_video
 from polyreel.video.extract import clip_features, feature_settings
 from polyreel.video.extractors import Extractor, open_extractor
 
@@ -125,9 +125,10 @@ class MtebModel:
         try:
             with _as_file(row[VIDEO]) as file:
                 start, end = row.get("start_seconds"), row.get("end_seconds")
-                whole = probe(file).duration_seconds
-                span = (float(str(start or 0.0)), whole if end is None else float(str(end)))
-                (_, found), *_ = clip_features(file, [span], extractor, sampling)
+                with open_video(file) as video:
+                    whole = video.probe.duration_seconds
+                    span = (float(str(start or 0.0)), whole if end is None else float(str(end)))
+                    (_, found), *_ = clip_features(video, [span], extractor, sampling)
                 return found.rows
         except VideoError as error:
             self.failures[name] = str(error)

@@ -5,6 +5,7 @@ features and models; since schema version 1 also of each run's recipe and of the
 any other JSON object: seconds, bytes, shares, each under its name.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
@@ -88,6 +89,8 @@ def read_result(path: Path) -> ComparisonResult | dict[str, Json]:
     Raises:
         DataError: the file is no JSON object, or has cells that are none of a comparison.
     """
+    if path.is_file() and path.read_text(encoding="utf-8").startswith("["):
+        return {"row": json.loads(path.read_text(encoding="utf-8"))}
     values = read_json(path)
     if "cells" not in values:
         return values

@@ -105,7 +105,8 @@ def _attend(
     query, key, value = (part.squeeze(0).transpose(0, 1) for part in (query_1HND, key_1HND, value_1HND))
     if query.is_cuda and query.dtype in _HALF and dropout == 0.0:
         starts, longest = packing.starts, packing.groups[-1][1]
-        mixed_NHD: Tensor = varlen_attn(query, key, value, starts, starts, longest, longest)  # scaled by 1 / sqrt(D)
+        mixed_NHD = varlen_attn(query, key, value, starts, starts, longest, longest)  # scaled by 1 / sqrt(D)
+        assert isinstance(mixed_NHD, Tensor)
         return mixed_NHD.unsqueeze(0), None
     return _attend_by_length(query, key, value, packing, dropout, scaling).unsqueeze(0), None
 
@@ -117,7 +118,7 @@ def _attend_by_length(
     mixed = []
     # split, not slices: its gradient is one concatenation, that of each slice would be a whole row of zeros
     for (count, length), *parts in zip(
-        packing.groups, *(rows.split(sizes) for rows in (query_NHD, key_NHD, value_NHD)), strict=True
+        packing.groups, *(torch.split(rows, sizes) for rows in (query_NHD, key_NHD, value_NHD)), strict=True
     ):
         query, key, value = (part.unflatten(0, (count, length)).transpose(1, 2) for part in parts)
         found = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=scaling)

@@ -110,7 +110,7 @@ class SubwordBackbone(nn.Module):
     @property
     def tokenizer_fingerprint(self) -> str:
         """Digest of what decides a text's tokens."""
-        return fingerprint(fingerprint_of_tokenizer(self._tokenizer), self._max_tokens)
+        return fingerprint(fingerprint_of_tokenizer(self.tokens.tokenizer), self.tokens.settings.max_tokens)
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer into a model's folder; the weights lie elsewhere."""

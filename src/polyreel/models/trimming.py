@@ -43,7 +43,7 @@ def trim_encoder(
     table = model.get_input_embeddings()
     assert isinstance(table, nn.Embedding), "an encoder of pieces has a table of them"
     rows = table.weight.detach()[torch.from_numpy(numbers)]
-    model.set_input_embeddings(nn.Embedding.from_pretrained(rows, freeze=False, padding_idx=table.padding_idx))
+    model.set_input_embeddings(nn.Embedding(len(rows), table.embedding_dim, table.padding_idx, _weight=rows))
     model.config.vocab_size = len(numbers)
     for name in _SPECIAL:
         if getattr(model.config, f"{name}_token_id", None) is not None:

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
+from polyreel.models.frames import frame_positions
 from polyreel.models.text import TextTower
 from polyreel.models.tokens import Tokens
-from polyreel.models.video import VideoTower, frame_positions
+from polyreel.models.video import VideoTower
 from polyreel.storage import Json, fingerprint, write_aside, write_json
 from polyreel.training.batches import CaptionTable, LangCaptions, tabulate
 
@@ -101,6 +102,7 @@ def _write_captions(folder: Path, table: CaptionTable) -> None:
         "ids": table.tokens.ids,
         "offsets": table.tokens.offsets,
         "first_sentence_C": table.first_sentence_C,
+        "weight_N": table.weight_N,
     }
     for lang, captions in table.by_lang.items():
         arrays |= {f"{lang}-first_row": np.array(captions.first_row)}
@@ -129,6 +131,7 @@ def _read_captions(folder: Path, clip_ids: list[str], langs: Sequence[str]) -> C
         tokens=Tokens(
             ids=mapped("ids").astype(np.int32, copy=False), offsets=mapped("offsets").astype(np.int64, copy=False)
         ),
+        weight_N=mapped("weight_N").astype(np.float32, copy=False),
         by_lang=by_lang,
     )
 

@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -168,7 +169,7 @@ def _take_apart(training: Training, batch: ParallelBatch, seconds: dict[str, flo
     _timed(seconds, "objective", place, compare)
     for part, rows, cut in (("text", texts, cut_texts), ("video", clips, cut_clips)):
         if rows.requires_grad and cut.grad is not None:
-            _timed(seconds, part, place, lambda rows=rows, cut=cut: rows.backward(cut.grad))
+            _timed(seconds, part, place, partial(torch.autograd.backward, rows, cut.grad))
     _timed(seconds, "optimizer", place, move)
 
 

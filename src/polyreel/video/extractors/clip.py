@@ -7,8 +7,7 @@ the model's own processor prepares a picture (Pillow's resampling, then the crop
 Shapes: B frames, H height, W width, S sides of what the tower reads, D width of the embedding.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal, cast
@@ -19,9 +18,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModel
-from transformers.utils import logging
 
 from polyreel.errors import DataError
+from polyreel.progress import quietly
 from polyreel.storage import fingerprint
 from polyreel.video.decode import Fit, FrameBatch, Size
 from polyreel.video.extractors.batches import run_in_batches
@@ -169,7 +168,7 @@ def _middle(frames_BHW3: npt.NDArray[np.uint8], crop: Size) -> npt.NDArray[np.ui
 
 
 def _load(model: str) -> tuple[Preparation, nn.Module]:
-    with _quietly():
+    with quietly():
         try:
             processor, network = AutoImageProcessor.from_pretrained(model), AutoModel.from_pretrained(model)
         except (OSError, ValueError) as error:
@@ -197,15 +196,3 @@ def _digest(tower: nn.Module) -> str:
             digest.update(name.encode())
             digest.update(weight.float().contiguous().numpy().data)
     return digest.hexdigest()
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep transformers from drawing progress bars while it loads."""
-    was_enabled = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            logging.enable_progress_bar()
