@@ -81,7 +81,8 @@ def test_more_processes_than_clips_are_refused(recipe):
 
 
 def test_settings_for_one_process_are_refused_by_name(recipe):
-    asked = recipe(optimizer={"embeddings": "lazy"})
-    check_processes(asked, Processes())
-    with pytest.raises(RecipeError, match=r'there are 2 processes, and optimizer\.embeddings = "lazy" is for one'):
-        check_processes(asked, Processes(0, 2))
+    lazy, compiled = recipe(optimizer={"embeddings": "lazy"}), recipe(machine={"compiles": True})
+    for asked, name in ((lazy, r'optimizer\.embeddings = "lazy"'), (compiled, r"machine\.compiles = true")):
+        check_processes(asked, Processes())
+        with pytest.raises(RecipeError, match=f"there are 2 processes, and {name} is for one; start one"):
+            check_processes(asked, Processes(0, 2))

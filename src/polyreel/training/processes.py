@@ -133,9 +133,14 @@ def check_processes(recipe: Recipe, processes: Processes) -> None:
         RecipeError: a process would have nothing to do, or a setting is for one process alone.
     """
     size = recipe.batches.size
-    alone = {'optimizer.embeddings = "lazy"': recipe.optimizer.embeddings == "lazy"}
+    alone = {
+        'optimizer.embeddings = "lazy"': recipe.optimizer.embeddings == "lazy",
+        "machine.compiles = true": recipe.machine.compiles,
+    }
     for setting in (setting for setting, is_set in alone.items() if is_set and processes.count > 1):
-        raise RecipeError(f"there are {processes.count} processes, and {setting} is for one; start one, or leave it out")
+        raise RecipeError(
+            f"there are {processes.count} processes, and {setting} is for one; start one, or leave it out"
+        )
     if size < processes.count:
         raise RecipeError(
             f"a batch has {size} clips and there are {processes.count} processes; each needs at least one; raise "

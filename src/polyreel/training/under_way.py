@@ -20,6 +20,7 @@ from polyreel.storage import Json, write_json
 from polyreel.training.adaptation import merge
 from polyreel.training.batches import ParallelBatch, sample_batches, steps_per_epoch
 from polyreel.training.checkpoint import Checkpoints
+from polyreel.training.compiling import compile_encoder
 from polyreel.training.faults import batch_record, is_finite, no_number
 from polyreel.training.interruption import stop_requests
 from polyreel.training.material import Material
@@ -64,6 +65,8 @@ class Training:
         self.standing = Standing()
         self.checkpoints = Checkpoints(folder.checkpoints, recipe.machine.keep_saves)
         self.model = build_student(recipe, material).to(device)
+        if recipe.machine.compiles:
+            compile_encoder(self.model)
         learnt, features = material.learnt, material.features
         self.table = prepare_captions(learnt, material.langs, self.model.text)
         frames = prepare_frames(learnt, features, self.model.video)
