@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/fast_ways.py
 
 Needs the folder of real data beside the project (`../shared`, or POLYREEL_SHARED). Runs the shipped experiment
-`msrvtt1k/fast`: translate-train with a pretrained static text tower, three seeds, one setting changed at a time, one run
-at a time on one thread. Writes `results/fast_ways.{json,md}`. Finished runs under `runs/` are not done again.
+`msrvtt1k/fast`: translate-train with a pretrained static text tower, three seeds, one setting changed at a time, one
+run after the other. Writes `results/fast_ways.{json,md}`. Finished runs under `runs/` are not done again.
 """
 
 import os

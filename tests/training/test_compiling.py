@@ -1,4 +1,4 @@
-"""A compiled encoder says what it said before, is compiled once for all lengths, and leaves no trace in what is saved."""
+"""A compiled encoder says what it did before, is compiled once for all lengths, and leaves no trace in the model."""
 
 import pytest
 import torch
@@ -11,6 +11,7 @@ from polyreel.training.loop import train
 from polyreel.training.material import gather_material
 from polyreel.training.student import build_student
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler calls parts of torch's past
 TEXTS = ["A dog", "ein Hund, sehr schnell!", "", "z", "ein Hund", "a very long text, the longest"]
 
 

@@ -10,12 +10,23 @@ Shapes: `R` rows of a batch, `D` dims.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from polyreel.errors import RecipeError
+from polyreel.models.pieces import PieceTable
 from polyreel.models.retriever import Retriever
+
+
+class _Kind(NamedTuple):
+    """What Adam's formula needs to know."""
+
+    rate: float
+    fading: tuple[float, float]
+    epsilon: float
+    decay: float
 
 
 def read_sparsely(model: Retriever) -> None:
@@ -25,17 +36,17 @@ def read_sparsely(model: Retriever) -> None:
         RecipeError: the text backbone has no such table.
     """
     table = getattr(model.text.backbone, "table", None)
-    if not hasattr(table, "sparse"):
+    if not isinstance(table, PieceTable | nn.Embedding):
         raise RecipeError(
-            f'optimizer.embeddings is "lazy", but the pieces of this text backbone are read by a {type(table).__name__}; '
-            'use "dense"'
+            f'optimizer.embeddings is "lazy", but what reads the pieces of this text backbone is a '
+            f'{type(table).__name__}; use "dense"'
         )
     table.sparse = True
 
 
 def is_lazy(module: nn.Module) -> bool:
     """Tell whether a module is a table whose rows are moved lazily."""
-    return bool(getattr(module, "sparse", False))
+    return isinstance(module, PieceTable | nn.Embedding) and module.sparse
 
 
 @torch.no_grad()
@@ -44,15 +55,16 @@ def move_rows(optimizer: torch.optim.Optimizer, *_: object) -> None:
     for group in optimizer.param_groups:
         for weight in group["params"]:
             if weight.grad is not None and weight.grad.is_sparse:
-                _move(weight, weight.grad.coalesce(), optimizer.state[weight], group)
+                kind = _Kind(*(group[name] for name in ("lr", "betas", "eps", "weight_decay")))
+                _move(weight, weight.grad.coalesce(), optimizer.state[weight], kind)
                 weight.grad = None
 
 
-def _move(weight: Tensor, gradient: Tensor, state: dict[str, Tensor], group: dict[str, object]) -> None:
+def _move(weight: Tensor, gradient: Tensor, state: dict[str, Tensor], kind: "_Kind") -> None:
     if not state:
         state["step"] = torch.zeros((), device=weight.device)
         state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(weight), torch.zeros_like(weight)
-    rate, (first, second), epsilon, decay = (group[name] for name in ("lr", "betas", "eps", "weight_decay"))
+    rate, (first, second), epsilon, decay = kind
     state["step"] += 1
     step = state["step"].item()
     rows_R, gradient_RD = gradient.indices()[0], gradient.values()

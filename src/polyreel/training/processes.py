@@ -137,9 +137,10 @@ def check_processes(recipe: Recipe, processes: Processes) -> None:
         'optimizer.embeddings = "lazy"': recipe.optimizer.embeddings == "lazy",
         "machine.compiles = true": recipe.machine.compiles,
     }
-    for setting in (setting for setting, is_set in alone.items() if is_set and processes.count > 1):
+    found = [setting for setting, is_set in alone.items() if is_set]
+    if found and processes.count > 1:
         raise RecipeError(
-            f"there are {processes.count} processes, and {setting} is for one; start one, or leave it out"
+            f"there are {processes.count} processes, and {found[0]} is for one; start one, or leave it out"
         )
     if size < processes.count:
         raise RecipeError(
