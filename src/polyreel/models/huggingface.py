@@ -131,6 +131,7 @@ class HuggingFaceBackbone(nn.Module):
     @property
     def table(self) -> nn.Module:
         """What looks up the vectors of tokens."""
+        assert isinstance(self.model, PreTrainedModel), "as it was built with"
         table: nn.Module = self.model.get_input_embeddings()
         return table
 

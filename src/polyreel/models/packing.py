@@ -89,7 +89,7 @@ def leave_attention_out(model: PreTrainedModel) -> None:
     An encoder that cannot be packed stays as it is.
     """
     if _can_pack(model):
-        AttentionInterface.register(_UNCOMPILED, torch.compiler.disable(_attend))
+        AttentionInterface.register(_UNCOMPILED, torch.compiler.disable(_attend))  # type: ignore[no-untyped-call]
         AttentionMaskInterface.register(_UNCOMPILED, sdpa_mask)
         model.set_attn_implementation(_UNCOMPILED)
 
