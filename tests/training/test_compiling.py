@@ -11,7 +11,8 @@ from polyreel.training.loop import train
 from polyreel.training.material import gather_material
 from polyreel.training.student import build_student
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler calls parts of torch's past
+# torch's compiler warns of parts of torch that it calls itself
+pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("DeprecationWarning", "UserWarning")]
 TEXTS = ["A dog", "ein Hund, sehr schnell!", "", "z", "ein Hund", "a very long text, the longest"]
 
 

@@ -147,5 +147,7 @@ def test_it_has_no_effect_where_the_table_does_not_learn_and_is_refused_without_
     asked = recipe(text={"backbone": encoder})
     model = build_student(asked, gather_material(asked))
     model.text.backbone.model.set_input_embeddings(nn.Linear(3, 3))
-    with pytest.raises(RecipeError, match=r'embeddings is "lazy", but what reads the pieces .* is a Linear; use "dense"'):
+    with pytest.raises(
+        RecipeError, match=r'embeddings is "lazy", but what reads the pieces .* is a Linear; use "dense"'
+    ):
         make_optimizer(OptimizerSettings(embeddings="lazy"), model)
