@@ -10,7 +10,7 @@ import pytest
 from polyreel.errors import RecipeError
 from polyreel.models.retriever import Retriever
 from polyreel.training.loop import train
-from polyreel.training.processes import Processes, check_batch
+from polyreel.training.processes import Processes, check_processes
 
 DEEP = {
     "text": {"num_layers": 2},
@@ -75,6 +75,14 @@ def test_shares_are_even_and_complete():
     assert [list(range(10))[share] for share in shares] == [[0, 1, 2], [3, 4, 5], [6, 7, 8, 9]]
 
 
-def test_more_processes_than_clips_are_refused():
+def test_more_processes_than_clips_are_refused(recipe):
     with pytest.raises(RecipeError, match=r"a batch has 4 clips and there are 8 processes.*raise batches\.size"):
-        check_batch(4, Processes(0, 8))
+        check_processes(recipe(batches={"size": 4}), Processes(0, 8))
+
+
+def test_settings_for_one_process_are_refused_by_name(recipe):
+    lazy, compiled = recipe(optimizer={"embeddings": "lazy"}), recipe(machine={"compiles": True})
+    for asked, name in ((lazy, r'optimizer\.embeddings = "lazy"'), (compiled, r"machine\.compiles = true")):
+        check_processes(asked, Processes())
+        with pytest.raises(RecipeError, match=f"there are 2 processes, and {name} is for one; start one"):
+            check_processes(asked, Processes(0, 2))

@@ -129,6 +129,13 @@ class HuggingFaceBackbone(nn.Module):
         return states_BTD, packing.mask_BT, None if pooler is None else pooler(states_BTD)
 
     @property
+    def table(self) -> nn.Module:
+        """What looks up the vectors of tokens."""
+        assert isinstance(self.model, PreTrainedModel), "as it was built with"
+        table: nn.Module = self.model.get_input_embeddings()
+        return table
+
+    @property
     def _device(self) -> torch.device:
         return next(self.model.parameters()).device
 

@@ -23,7 +23,7 @@ from transformers.modeling_utils import AttentionInterface
 from polyreel.models.devices import placed
 from polyreel.models.tokens import Tokens
 
-_NAME = "polyreel-packed"
+_NAME, _UNCOMPILED = "polyreel-packed", "polyreel-packed-uncompiled"
 # Encoders whose positions are an argument and whose attention depends on nothing but queries, keys and values.
 _PACKABLE = {"bert", "camembert", "distilbert", "roberta", "xlm-roberta"}
 _HALF = (torch.bfloat16, torch.float16)
@@ -75,12 +75,27 @@ class Packing:
 
 def enable_packing(model: PreTrainedModel) -> bool:
     """Let an encoder take a `Packing`, and say whether it can; padded texts are computed as before."""
-    if model.config.model_type not in _PACKABLE or getattr(model.config, "is_decoder", False):
+    if not _can_pack(model):
         return False
     AttentionInterface.register(_NAME, _attend)
     AttentionMaskInterface.register(_NAME, sdpa_mask)
     model.set_attn_implementation(_NAME)
     return True
+
+
+def leave_attention_out(model: PreTrainedModel) -> None:
+    """Keep packed attention out of what torch.compile compiles of an encoder: it is another with every batch's lengths.
+
+    An encoder that cannot be packed stays as it is.
+    """
+    if _can_pack(model):
+        AttentionInterface.register(_UNCOMPILED, torch.compiler.disable(_attend))  # type: ignore[no-untyped-call]
+        AttentionMaskInterface.register(_UNCOMPILED, sdpa_mask)
+        model.set_attn_implementation(_UNCOMPILED)
+
+
+def _can_pack(model: PreTrainedModel) -> bool:
+    return model.config.model_type in _PACKABLE and not getattr(model.config, "is_decoder", False)
 
 
 def _attend(

@@ -21,6 +21,9 @@ class PieceTable(nn.Module):
     Args:
         vectors_PD: what the vectors start from.
         learnt: the pieces whose vectors learn, each once; the others stay as they are. None is all of them.
+
+    Attributes:
+        sparse: whether gradients name the rows that were read alone, as in torch's Embedding.
     """
 
     kept: Tensor | None
@@ -28,6 +31,7 @@ class PieceTable(nn.Module):
 
     def __init__(self, vectors_PD: Tensor, learnt: Tensor | None = None) -> None:
         super().__init__()
+        self.sparse = False
         if learnt is None or len(learnt) == len(vectors_PD):
             self.learnt = nn.Parameter(vectors_PD)
             self.register_buffer("kept", None)
@@ -60,9 +64,9 @@ class PieceTable(nn.Module):
     def forward(self, pieces: Tensor) -> Tensor:
         """Look up the vectors `[..., D]` of pieces `[...]`."""
         if self.kept is None or self.row_of_piece is None:
-            return functional.embedding(pieces, self.learnt)
+            return functional.embedding(pieces, self.learnt, sparse=self.sparse)
         rows, last = self.row_of_piece[pieces], len(self.learnt) - 1
-        learnt = functional.embedding(rows.clamp(max=last), self.learnt)
+        learnt = functional.embedding(rows.clamp(max=last), self.learnt, sparse=self.sparse)
         kept = functional.embedding((rows - last - 1).clamp(min=0), self.kept)
         return torch.where((rows <= last).unsqueeze(-1), learnt, kept)
 
@@ -73,7 +77,8 @@ class PieceTable(nn.Module):
             pieces_N: the pieces of all texts, one after the other.
             offsets: `[B + 1]`, where each text begins, and the end; of the same number type as the pieces.
         """
-        table = self.learnt
+        table, sparse = self.learnt, self.sparse
         if self.kept is not None:
-            table, pieces_N = self(pieces_N), torch.arange(len(pieces_N), device=offsets.device, dtype=offsets.dtype)
-        return functional.embedding_bag(pieces_N, table, offsets, mode="mean", include_last_offset=True)
+            table, sparse = self(pieces_N), False
+            pieces_N = torch.arange(len(pieces_N), device=offsets.device, dtype=offsets.dtype)
+        return functional.embedding_bag(pieces_N, table, offsets, mode="mean", include_last_offset=True, sparse=sparse)

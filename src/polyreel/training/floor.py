@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from polyreel.training.lazy import is_lazy
+
 Clock = Callable[[], float]
 _SIDE = {"cpu": 2048, "cuda": 8192}
 _COPIED_BYTES = {"cpu": 2**28, "cuda": 2**31}
@@ -73,6 +75,10 @@ def count_operations(work: Callable[[], object]) -> int:
 
 
 def bytes_of_step(model: nn.Module) -> int:
-    """Return how many bytes a step of Adam must move for the weights that learn, their gradients included."""
-    learnt = sum(weight.numel() * weight.element_size() for weight in model.parameters() if weight.requires_grad)
-    return _PASSES_OF_ADAM * learnt
+    """Return how many bytes a step of Adam must move for the weights that learn, their gradients included.
+
+    Tables whose rows are moved lazily are left out: a batch reads few of them.
+    """
+    tables = {id(weight) for module in model.modules() if is_lazy(module) for weight in module.parameters()}
+    learnt = [weight for weight in model.parameters() if weight.requires_grad and id(weight) not in tables]
+    return _PASSES_OF_ADAM * sum(weight.numel() * weight.element_size() for weight in learnt)

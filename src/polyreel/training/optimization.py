@@ -6,20 +6,23 @@ The rate is a function of the step alone, so a resumed run needs no scheduler st
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from polyreel.errors import RecipeError
 from polyreel.models.retriever import Retriever
 from polyreel.training.adaptation import layers
+from polyreel.training.lazy import move_rows, read_sparsely
 from polyreel.training.processes import whole
 from polyreel.training.recipes import OptimizerSettings, ScheduleSettings
+
+_NEVER_BY_ZERO = 1e-6  # as in torch's clip_grad_norm_
 
 
 def make_optimizer(settings: OptimizerSettings, model: Retriever) -> torch.optim.Optimizer:
     """Make a fused Adam or AdamW; the text backbone may have its own rate, and each of its layers one of its own.
 
     Raises:
-        RecipeError: the layers are to differ, and the backbone has none.
+        RecipeError: the layers are to differ, or rows of the table are to be moved lazily, and the backbone has none.
     """
     rate = settings.learning_rate
     backbone_rate = settings.backbone_learning_rate or rate
@@ -30,9 +33,15 @@ def make_optimizer(settings: OptimizerSettings, model: Retriever) -> torch.optim
     for weights, factor in _by_depth(backbone, settings.layer_decay):
         groups.append({"params": weights, "lr": rate, "peak": backbone_rate * factor})
     groups = [group for group in groups if group["params"]]
+    optimizer: torch.optim.Optimizer
     if settings.name == "adamw":
-        return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
-    return torch.optim.Adam(groups, fused=True)
+        optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
+    else:
+        optimizer = torch.optim.Adam(groups, fused=True)
+    if settings.embeddings == "lazy":
+        read_sparsely(model)
+        optimizer.register_step_pre_hook(move_rows)
+    return optimizer
 
 
 def _by_depth(backbone: nn.Module, decay: float) -> list[tuple[list[nn.Parameter], float]]:
@@ -85,10 +94,26 @@ def clip_gradients(model: nn.Module, settings: OptimizerSettings) -> float | Non
     """Scale gradients down to the norm the recipe allows, if it names one; return the norm they had."""
     if settings.max_gradient_norm is None:
         return None
-    return float(whole(nn.utils.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)))
+    gradients = _gradients(model)
+    norm = whole(nn.utils.get_total_norm(gradients))
+    factor = torch.clamp(settings.max_gradient_norm / (norm + _NEVER_BY_ZERO), max=1.0).item()
+    for gradient in gradients:
+        gradient.mul_(factor)
+    return float(norm)
 
 
 def gradient_norm(model: nn.Module) -> float:
     """Return the Euclidean norm of all gradients together."""
-    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-    return float(whole(nn.utils.get_total_norm(gradients)))
+    return float(whole(nn.utils.get_total_norm(_gradients(model))))
+
+
+def _gradients(model: nn.Module) -> list[Tensor]:
+    """Return all gradients, of those that are sparse the rows that are there, each once."""
+    found = []
+    for weight in model.parameters():
+        if weight.grad is not None and weight.grad.is_sparse:
+            weight.grad = weight.grad.coalesce()
+            found.append(weight.grad.values())
+        elif weight.grad is not None:
+            found.append(weight.grad)
+    return found

@@ -21,6 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from polyreel.errors import RecipeError
 from polyreel.training.adaptation import layers
+from polyreel.training.recipes import Recipe
 from polyreel.training.scale_settings import MachineSettings
 
 # Others wait for the first process while it opens data and asks teachers.
@@ -125,12 +126,22 @@ def spread(module: nn.Module, settings: MachineSettings, processes: Processes, *
     return module
 
 
-def check_batch(size: int, processes: Processes) -> None:
-    """Refuse more processes than there are clips in a batch.
+def check_processes(recipe: Recipe, processes: Processes) -> None:
+    """Refuse what several processes cannot do together.
 
     Raises:
-        RecipeError: a process would have nothing to do.
+        RecipeError: a process would have nothing to do, or a setting is for one process alone.
     """
+    size = recipe.batches.size
+    alone = {
+        'optimizer.embeddings = "lazy"': recipe.optimizer.embeddings == "lazy",
+        "machine.compiles = true": recipe.machine.compiles,
+    }
+    found = [setting for setting, is_set in alone.items() if is_set]
+    if found and processes.count > 1:
+        raise RecipeError(
+            f"there are {processes.count} processes, and {found[0]} is for one; start one, or leave it out"
+        )
     if size < processes.count:
         raise RecipeError(
             f"a batch has {size} clips and there are {processes.count} processes; each needs at least one; raise "

@@ -78,6 +78,11 @@ class OptimizerSettings(Settings):
     )
     weight_decay: float = Field(default=0.0, ge=0, description="for adamw")
     max_gradient_norm: float | None = Field(default=None, gt=0, description="gradients are clipped to it; None: never")
+    embeddings: Literal["dense", "lazy"] = Field(
+        default="dense",
+        description='"lazy": of the text backbone\'s table of pieces only the rows that occur in the batch are moved, '
+        "moments and decay included",
+    )
 
 
 class ScheduleSettings(Settings):
@@ -237,6 +242,7 @@ def _idle_keys(recipe: Recipe) -> list[str]:
         "schedule.warm_up": schedule.learning_rate != "one-cycle",
         "optimizer.backbone_learning_rate": recipe.text.is_frozen,
         "optimizer.weight_decay": recipe.optimizer.name != "adamw",
+        "optimizer.embeddings": recipe.text.is_frozen or recipe.adapt.lora_rank > 0,
         "optimizer.layer_decay": recipe.text.is_frozen or not recipe.text.has_layers,
         **dict.fromkeys(("adapt.lora_alpha", "adapt.lora_dropout", "adapt.lora_targets"), not recipe.adapt.lora_rank),
     }

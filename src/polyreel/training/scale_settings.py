@@ -46,6 +46,11 @@ class MachineSettings(Settings):
         description="whether a block forgets what it computed and computes it again for its gradient (gradient "
         "checkpointing): less memory, a third more time",
     )
+    compiles: bool = Field(
+        default=False,
+        description="whether torch.compile compiles the layers of the text encoder when they are first called; needs a "
+        "C++ compiler, on a GPU Triton",
+    )
     sharding: Literal["ddp", "fsdp"] = Field(
         default="ddp",
         description='several processes: "ddp" keeps all weights in each, "fsdp" a share of them in each (FSDP2)',

@@ -20,11 +20,12 @@ from polyreel.storage import Json, write_json
 from polyreel.training.adaptation import merge
 from polyreel.training.batches import ParallelBatch, sample_batches, steps_per_epoch
 from polyreel.training.checkpoint import Checkpoints
+from polyreel.training.compiling import compile_encoder
 from polyreel.training.faults import batch_record, is_finite, no_number
 from polyreel.training.interruption import stop_requests
 from polyreel.training.material import Material
 from polyreel.training.prepared import prepare_captions, prepare_frames
-from polyreel.training.processes import Processes, check_batch, gathered, spread
+from polyreel.training.processes import Processes, check_processes, gathered, spread
 from polyreel.training.recipes import Recipe
 from polyreel.training.runs import RunFolder, append_record, naming_disk
 from polyreel.training.scoring import Scorer
@@ -60,9 +61,12 @@ class Training:
         processes: Processes = ALONE,
     ) -> None:
         self.recipe, self.material, self.folder, self.processes = recipe, material, folder, processes
+        check_processes(recipe, processes)
         self.standing = Standing()
         self.checkpoints = Checkpoints(folder.checkpoints, recipe.machine.keep_saves)
         self.model = build_student(recipe, material).to(device)
+        if recipe.machine.compiles:
+            compile_encoder(self.model)
         learnt, features = material.learnt, material.features
         self.table = prepare_captions(learnt, material.langs, self.model.text)
         frames = prepare_frames(learnt, features, self.model.video)
@@ -72,7 +76,6 @@ class Training:
         self.scorer.embedder = spread(
             self.scorer.embedder, recipe.machine, processes, uses_all=recipe.objective.sees_clips
         )
-        check_batch(recipe.batches.size, processes)
         self.steps_an_epoch = steps_per_epoch(self.table, recipe.batches.size)
         self.num_steps = recipe.schedule.steps or recipe.schedule.epochs * self.steps_an_epoch
         self.stepper = Stepper(
