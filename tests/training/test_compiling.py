@@ -19,13 +19,6 @@ pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("Deprec
 TEXTS = ["A dog", "ein Hund, sehr schnell!", "", "z", "ein Hund", "a very long text, the longest"]
 
 
-@pytest.fixture
-def encoder(bench):
-    """A small pretrained BERT."""
-    found = sorted(path.parent for path in bench.rglob("config.json"))
-    return str(next(folder for folder in found if '"bert"' in (folder / "config.json").read_text()))
-
-
 def vectors_and_gradients(backbone, texts):
     backbone.zero_grad()
     vectors_BD = backbone(backbone.tokenize(texts))
