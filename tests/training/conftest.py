@@ -91,3 +91,10 @@ def bench(bench_folder, monkeypatch):
     """The working directory: all that the paper's experiments need, tiny, made by the commands that they name."""
     monkeypatch.chdir(bench_folder)
     return bench_folder
+
+
+@pytest.fixture
+def encoder(bench):
+    """A small pretrained BERT."""
+    found = sorted(path.parent for path in bench.rglob("config.json"))
+    return str(next(folder for folder in found if '"bert"' in (folder / "config.json").read_text()))

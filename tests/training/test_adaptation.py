@@ -17,13 +17,6 @@ from polyreel.training.student import build_student
 TEXTS = ["a red dog", "un gatto blu"]
 
 
-@pytest.fixture
-def encoder(bench):
-    """A small pretrained BERT."""
-    found = sorted(path.parent for path in bench.rglob("config.json"))
-    return str(next(folder for folder in found if '"bert"' in (folder / "config.json").read_text()))
-
-
 def tensors(run):
     return Retriever.load(run / "model").state_dict()
 

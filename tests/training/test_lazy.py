@@ -21,13 +21,6 @@ BATCHES = ([1, 4, 4], [4, 2], [0], [4, 1, 1, 1])  # row 3 never occurs
 FIRST, SECOND, EPSILON = 0.9, 0.999, 1e-8
 
 
-@pytest.fixture
-def encoder(bench):
-    """A small pretrained BERT."""
-    found = sorted(path.parent for path in bench.rglob("config.json"))
-    return str(next(folder for folder in found if '"bert"' in (folder / "config.json").read_text()))
-
-
 def table(seed=0):
     torch.manual_seed(seed)
     return nn.Embedding(5, 3, sparse=True)

@@ -135,8 +135,8 @@ class Recipe(Settings):
         """Refuse settings that contradict one another.
 
         Raises:
-            RecipeError: nothing to minimise, teachers asked where none are named, too many to imitate, or an encoder
-                that is to learn in two ways.
+            RecipeError: nothing to minimise, teachers asked where none are named, too many to imitate, an encoder that
+                is to learn in two ways, or layers that are to be computed in two.
         """
         if not self.objective.active_terms:
             raise RecipeError("the weights of all terms of the objective are 0; one must be above 0")
@@ -155,6 +155,12 @@ class Recipe(Settings):
             raise RecipeError(
                 f"adapt.lora_rank is {self.adapt.lora_rank} and {found}; LoRA is for a pretrained encoder that learns; "
                 "set one of them back"
+            )
+
+        if self.machine.compiles and self.machine.recomputes:
+            raise RecipeError(
+                "machine.compiles and machine.recomputes are both true; a layer is compiled or computed twice; set one "
+                "of them back"
             )
 
     def expanded(self) -> "Recipe":
