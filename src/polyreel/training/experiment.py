@@ -21,8 +21,8 @@ from polyreel.training.experiment_settings import ExperimentSettings, load_exper
 from polyreel.training.planning import Cell, Plan, PlannedRun, plan_experiment
 from polyreel.training.results import CellResult, ExperimentResult, summarise
 
-# A run leaves some 12 MB behind in the libraries, which fresh workers free. They come with a fresh pool: one that replaces
-# its workers by itself (max_tasks_per_child) was seen to wait for ever once they had all retired.
+# A run leaves some 12 MB behind in the libraries, which fresh workers free. They come with a fresh pool: one that
+# replaces its workers by itself (max_tasks_per_child) was seen to wait for ever once they had all retired.
 RUNS_A_WORKER = 16
 
 
