@@ -53,7 +53,8 @@ def test_mteb_measures_what_we_measure(model, world, direction):
     found = scores(MtebModel(model, features=features), world, direction)
     for lang in ("en", "zh"):
         for k in (1, 5, 10):
-            assert 100 * found[lang][f"hit_rate_at_{k}"] == pytest.approx(report.row(lang, f"R@{k}", direction).value)
+            ours = report.row(lang, f"R@{k}", direction).value
+            assert 100 * found[lang][f"hit_rate_at_{k}"] == pytest.approx(ours, abs=1e-3)  # mteb rounds to five digits
 
 
 def test_videos_are_decoded_without_torchcodec(model, world):
