@@ -211,6 +211,7 @@ def readme_tree() -> dict[str, str]:
         assert match, f"not a line of the tree: {line!r}"
         indent, name, description = match.groups()
         parents = [*parents[: len(indent) // 2], name]
+        assert "".join(parents) not in entries, f"the README's tree lists {''.join(parents)} twice"
         entries["".join(parents)] = description or ""
     return entries
 
