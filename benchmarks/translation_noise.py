@@ -177,8 +177,9 @@ def plot(cells: Sequence[CellResult], place: Path) -> None:
         axis.grid(axis="y", alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0][0].set_ylabel("Italian R@10, text to video")
-    axes[0][-1].legend(frameon=False, fontsize=9)
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0.07, 1, 1))
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=len(labels), frameon=False, fontsize=9)
     figure.savefig(place, dpi=110)
 
 
