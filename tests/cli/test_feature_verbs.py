@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from polyreel import FeatureStore
 from polyreel.cli import main
 
 
@@ -56,3 +57,14 @@ def test_stores_are_merged_described_and_verified(videos, tmp_path, capsys):
     shard.write_bytes(shard.read_bytes()[:-4] + b"\1\1\1\1")
     assert main(["features", "verify", str(merged), "-q"]) == 1
     assert "a.mp4: its rows in shard-00000.npy were altered; extract this clip again" in capsys.readouterr().err
+
+
+def test_frames_are_chosen_by_name(videos, tmp_path, capsys):
+    call = ["extract", str(videos), "--extractor", "pixels", "-o", str(tmp_path / "store"), "-q"]
+    assert main([*call, "--frames", "uniform:3"]) == 1  # one file is bad
+    assert FeatureStore.open(tmp_path / "store")["a.mp4"].shape == (3, 678)
+    capsys.readouterr()
+    assert main([*call, "--frames", "often"]) == 2
+    assert "frames 'often' are none that can be chosen; expected every:SECONDS" in capsys.readouterr().err
+    assert main([*call, "--frames", "key"]) == 2
+    assert "frames 'all' instead of 'key'" in capsys.readouterr().err

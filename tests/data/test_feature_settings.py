@@ -49,3 +49,23 @@ def test_a_clip_has_a_frame():
 def test_every_setting_is_documented():
     for kind in (Sampling, FeatureSettings):
         assert all(field.description for field in kind.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "sampling"),
+    [
+        ("every:2", Sampling.every(2.0)),
+        ("references:0.5", Sampling.every(0.5, frames="references")),
+        ("uniform:12", Sampling.uniform(12)),
+        ("key", Sampling.key_frames()),
+        ("key:4", Sampling.key_frames(at_most_every=4.0)),
+    ],
+)
+def test_sampling_has_names(name, sampling):
+    assert Sampling.named(name) == sampling
+
+
+@pytest.mark.parametrize("name", ["", "every", "every:0", "every:-1", "uniform:1.5", "key:x", "references:", "all:1"])
+def test_a_name_of_no_sampling_is_refused(name):
+    with pytest.raises(ValueError, match=f"frames '{name}' are none that can be chosen; expected every:SECONDS"):
+        Sampling.named(name)

@@ -34,6 +34,15 @@ Output = Annotated[
         help="Folder or URL of the store, with several extractors of one store each; by default in the dataset.",
     ),
 ]
+Frames = Annotated[
+    str | None,
+    Option(
+        "--frames",
+        metavar="WHICH",
+        help="every:SECONDS, uniform:NUMBER, key, key:SECONDS, or references:SECONDS (frames that others are decoded "
+        "from, faster); by default one a second, and 8 to 512 a clip.",
+    ),
+]
 Workers = Annotated[
     int | None, Option("--workers", metavar="N", min=1, help="Files decoded at a time; one a core unless said.")
 ]
@@ -51,6 +60,7 @@ def extract(
     videos: Videos,
     extractor: Extractors,
     output: Output = None,
+    frames: Frames = None,
     workers: Workers = None,
     cluster: Cluster = None,
     float16: Float16 = False,
@@ -65,6 +75,7 @@ def extract(
     Example: polyreel extract demo/world --extractor pixels
     """
     from polyreel import Dataset, open_extractor
+    from polyreel.data.feature_settings import Sampling
     from polyreel.video.extract import ExtractionSettings, extract_together, plan_extraction
 
     source = Dataset.open(videos) if (Path(videos) / "dataset.json").is_file() else videos
@@ -73,7 +84,11 @@ def extract(
     if stores and len(opened) > 1:
         stores = [f"{output}/{one.name}" for one in opened]
     settings = ExtractionSettings(
-        number_type="float16" if float16 else "float32", num_workers=workers, is_whole=full_hash, cluster=cluster
+        sampling=Sampling.named(frames) if frames else Sampling(),
+        number_type="float16" if float16 else "float32",
+        num_workers=workers,
+        is_whole=full_hash,
+        cluster=cluster,
     )
     if dry_run:
         _tell(plan_extraction(source, opened, stores, settings))

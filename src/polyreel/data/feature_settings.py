@@ -53,6 +53,28 @@ class Sampling(Settings):
             max_key_gap_seconds=max_gap_seconds,
         )
 
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """Choose by a name: "every:2" (seconds), "references:2", "uniform:12" (frames a clip), "key", "key:2".
+
+        Raises:
+            ValueError: no policy has this name, or its number cannot be.
+        """
+        kind, _, number = name.partition(":")
+        try:
+            if kind in ("every", "references") and float(number) > 0:
+                return cls.every(float(number), frames="references" if kind == "references" else "all")
+            if kind == "uniform" and int(number) > 0:
+                return cls.uniform(int(number))
+            if kind == "key" and (name == kind or float(number) > 0):
+                return cls.key_frames(at_most_every=float(number or 1))
+        except ValueError:
+            pass
+        raise ValueError(
+            f"frames {name!r} are none that can be chosen; expected every:SECONDS, references:SECONDS, "
+            "uniform:NUMBER, key or key:SECONDS"
+        )
+
     @model_validator(mode="after")
     def _check_limits(self) -> Self:
         if self.min_frames > self.max_frames:

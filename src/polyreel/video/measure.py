@@ -43,7 +43,7 @@ def measure(track: Track) -> Extent:
     packets = track.packets()
     for packet in packets:
         extent.note(track, packet)
-        extent.first = _decode(track, packet)
+        extent.first = _decode(track, packet) or (_drained(track) if packet.is_keyframe else None)
         if extent.first:
             break
     extent.first = extent.first or _decode(track, None)
@@ -78,6 +78,13 @@ def _decode(track: Track, packet: av.Packet | None) -> av.VideoFrame | None:
     except av.error.FFmpegError as error:
         track.warn(f"some frames are damaged and left out ({error.strerror})")
         return None
+
+
+def _drained(track: Track) -> av.VideoFrame | None:
+    """Return the frame of a key packet without decoding those after it, which the decoder waits for to order them."""
+    frame = _decode(track, None)
+    track.stream.codec_context.flush_buffers()
+    return frame
 
 
 def _promised_seconds(track: Track) -> float:
