@@ -21,6 +21,7 @@ from polyreel.video.track import Track
 
 _MOST_PIXELS = 1 << 27  # of a frame; a damaged header may promise any size, and memory is taken before pixels are seen
 _OPTIONS = {"max_pixels": str(_MOST_PIXELS)}
+_OPENING = _OPTIONS | {"skip_frame": "all"}  # FFmpeg would decode a frame to look at it, each time a file is opened
 
 _Way = Literal["planned", "plain", "careful"]
 _WAYS: tuple[_Way, ...] = ("planned", "plain", "careful")  # each takes over where the one before had to give up
@@ -108,7 +109,7 @@ class PyavVideo:
             raise VideoError(f"{path} does not exist or is no file")
         try:
             # the path is absolute, or a name like "a:b.mp4" is taken for a protocol
-            with av.open(str(path.absolute()), options=_OPTIONS, metadata_errors="replace") as container:
+            with av.open(str(path.absolute()), options=_OPENING, metadata_errors="replace") as container:
                 stream = self._choose(container)
                 stream.codec_context.options = _OPTIONS
                 stream.codec_context.thread_type = "AUTO"
