@@ -131,10 +131,14 @@ class TeacherBank:
         """Return each teacher's unit embeddings `[Q, D]` of rows of the bank."""
         return tuple(placed(sentences[sentence_rows], self._device) for sentences in self._sentences)
 
+    def clips(self, clip_rows: Ints) -> tuple[Tensor, ...]:
+        """Return each teacher's unit embeddings `[C, D]` of clips of the bank."""
+        return tuple(placed(clips[clip_rows], self._device) for clips in self._clips)
+
     def gather(self, sentence_rows: Ints, clip_rows: Ints) -> Tensor:
         """Return the similarities `[K, Q, C]` of rows of the bank."""
-        clips = (placed(rows[clip_rows], self._device) for rows in self._clips)
-        return torch.stack([texts @ rows.T for texts, rows in zip(self.sentences(sentence_rows), clips, strict=True)])
+        pairs = zip(self.sentences(sentence_rows), self.clips(clip_rows), strict=True)
+        return torch.stack([texts @ clips.T for texts, clips in pairs])
 
     def to(self, device: torch.device) -> "TeacherBank":
         """Give rows where the student is, from now on; return the bank, which itself stays on the disk."""
