@@ -83,7 +83,12 @@ def captions_table(generator: np.random.Generator) -> CaptionTable:
     ids = generator.integers(5, VOCABULARY, int(offsets[-1])).astype(np.int32)
     tokens = Tokens(ids=ids, offsets=offsets)
     return CaptionTable(
-        clip_ids=names, sentence_ids=names, first_sentence_C=np.arange(CLIPS + 1), tokens=tokens, by_lang=by_lang
+        clip_ids=names,
+        sentence_ids=names,
+        first_sentence_C=np.arange(CLIPS + 1),
+        tokens=tokens,
+        weight_N=np.ones(len(lengths), np.float32),
+        by_lang=by_lang,
     )
 
 

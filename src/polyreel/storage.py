@@ -17,9 +17,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from polyreel.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Buffer
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
@@ -190,6 +193,20 @@ def fingerprint(*parts: "bytes | Json") -> str:
         data = part if isinstance(part, bytes) else json.dumps(part, sort_keys=True, ensure_ascii=False).encode()
         digest.update(len(data).to_bytes(8, "little"))
         digest.update(data)
+    return digest.hexdigest()
+
+
+def fingerprint_streamed(parts: "Iterable[tuple[int, Iterable[Buffer]]]") -> str:
+    """Digest byte strings that come in pieces, as `fingerprint` digests the same byte strings whole.
+
+    Args:
+        parts: the size of each byte string, and its pieces.
+    """
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for size, pieces in parts:
+        digest.update(size.to_bytes(8, "little"))
+        for piece in pieces:
+            digest.update(piece)
     return digest.hexdigest()
 
 

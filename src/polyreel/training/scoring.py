@@ -129,6 +129,7 @@ class Scorer:
         frames: of all clips, and their mask, as the video tower prepares them.
         bank: the teachers' embeddings; None where none are asked.
         known: caption ids in the teachers' language that count in its contrastive term; None: all.
+        bank_row_S: the bank's row of each of the table's sentences, -1 for none; None: it is looked up.
 
     Attributes:
         embedder: embeds clips and captions by their positions.
@@ -143,6 +144,7 @@ class Scorer:
         frames: tuple[Tensor, Tensor],
         bank: TeacherBank | None,
         known: frozenset[str] | None = None,
+        bank_row_S: Ints | None = None,
     ) -> None:
         assert bank is None or bank.clip_ids == table.clip_ids, "the bank's rows are the table's clips"
         self._model, self._table, self._device = model, table, model.device
@@ -155,11 +157,13 @@ class Scorer:
             is_half=recipe.precision == "bfloat16",
         )
         self._bank = None if bank is None else bank.to(self._device)
-        self._bank_row_S = None if bank is None else bank.sentence_rows(table.sentence_ids)
-        self._is_known_S = None if known is None else np.array([str(one) in known for one in table.sentence_ids])
+        if bank is not None and bank_row_S is None:
+            bank_row_S = bank.sentence_rows(table.sentence_ids)
+        self._bank_row_S = bank_row_S
+        self._is_known_S = None if known is None else np.array([one in known for one in table.sentence_ids])
         self.teachers_lang = recipe.teachers.lang
         self._asks_itself = recipe.objective.asks_itself
-        self._weight_N = torch.tensor(table.weight_N) if recipe.objective.weighs_captions else None
+        self._weight_N = table.weight_N if recipe.objective.weighs_captions else None
 
     def score(self, batch: ParallelBatch, teacher_weights_K: Tensor | None = None) -> ScoredBatch:
         """Embed all languages' captions in one pass, and compare each language with the batch's clips."""
@@ -204,7 +208,7 @@ class Scorer:
         return AskedLang(
             columns_R=self._place(part.columns_R),
             counted_R=self._counted(part) if lang == self.teachers_lang else None,
-            weights_R=None if self._weight_N is None else self._weight_N[part.rows_R].to(self._device),
+            weights_R=None if self._weight_N is None else placed(self._weight_N[part.rows_R], self._device),
             rows_V=None if rows_V is None else self._place(rows_V),
             heard=heard,
             seen=seen,
