@@ -17,12 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from polyreel.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Buffer
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
@@ -196,7 +193,7 @@ def fingerprint(*parts: "bytes | Json") -> str:
     return digest.hexdigest()
 
 
-def fingerprint_streamed(parts: "Iterable[tuple[int, Iterable[Buffer]]]") -> str:
+def fingerprint_streamed(parts: Iterable[tuple[int, Iterable[bytes | memoryview]]]) -> str:
     """Digest byte strings that come in pieces, as `fingerprint` digests the same byte strings whole.
 
     Args:

@@ -20,7 +20,7 @@ from polyreel.errors import DataError
 from polyreel.storage import fingerprint_files, fingerprint_streamed, write_aside
 
 Ints = npt.NDArray[np.int64]
-Bytes = bytes | npt.NDArray[np.uint8]
+Bytes = bytes | memoryview
 ROWS_AT_ONCE = 16_384
 PREPARED, _TABLES = "prepared", "tables"
 
@@ -97,7 +97,10 @@ def content(column: pa.ChunkedArray) -> Iterator[tuple[int, Iterable[Bytes]]]:
     """Yield what a column holds, whatever chunks it is kept in: the size of each part in bytes, and its bytes."""
     if column.type == pa.string():
         yield 4 * len(column), (np.diff(strings_of(part)[0]).astype(np.int32).tobytes() for part in blocks(column))
-        yield sum(len(strings_of(part)[1]) for part in blocks(column)), (strings_of(part)[1] for part in blocks(column))
+        yield (
+            sum(len(strings_of(part)[1]) for part in blocks(column)),
+            (strings_of(part)[1].data for part in blocks(column)),
+        )
     else:
         yield sum(len(_numbers_of(part)) for part in blocks(column)), (_numbers_of(part) for part in blocks(column))
 
@@ -159,7 +162,7 @@ def map_parquet(path: Path, schema: pa.Schema, folder: Path) -> pa.Table:
 
 def filtered(table: pa.Table, mask: pa.Array | pa.ChunkedArray, folder: Path) -> pa.Table:
     """Write the rows where a mask is true into an Arrow file, unless that was done before, and map it."""
-    parts = (piece.serialize() for piece in _pieces(table))
+    parts = (memoryview(piece.serialize()) for piece in _pieces(table))
     of_table = fingerprint_streamed((len(part), [part]) for part in parts)
     flags = (np.packbits(mask.slice(first, ROWS_AT_ONCE)).tobytes() for first in range(0, len(mask), ROWS_AT_ONCE))
     place = folder / f"rows-{of_table}-{fingerprint_streamed((len(part), [part]) for part in flags)}.arrow"
