@@ -109,7 +109,7 @@ class FeatureStore:
         return FeaturePlaces(self.manifest, is_mapped=self._is_mapped)
 
     def __len__(self) -> int:
-        return self.manifest.num_rows
+        return int(self.manifest.num_rows)
 
     def __contains__(self, clip_id: object) -> bool:
         return isinstance(clip_id, str) and self._places.of([clip_id])[0] is not None
