@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from polyreel.errors import DataError
 from polyreel.models.tokens import Tokens
 from polyreel.training.batches import CaptionTable, LangCaptions
 
+Number = TypeVar("Number", bound=np.generic)
 Tokenize = Callable[[Sequence[str]], Tokens]
 _SENTENCES = "sentence_ids.arrow"
 _SENTENCE_SCHEMA = pa.schema([pa.field("caption_id", pa.string(), nullable=False)])
@@ -115,7 +117,7 @@ class _Ordered:
 
     @property
     def num_captions(self) -> int:
-        return self.captions.num_rows
+        return int(self.captions.num_rows)
 
 
 def _in_order(scratch: Path, dataset: Dataset, langs: Sequence[str]) -> _Ordered:
@@ -193,13 +195,12 @@ class _LangFiles:
     def new(
         cls, folder: Path, lang: str, first_row: int, count: int, num_sentences: int, counts_C: npt.NDArray[np.int32]
     ) -> "_LangFiles":
-        sizes = {"sentence_Q": count, "cumulative_weight_Q": count, "row_of_sentence_S": num_sentences}
-        dtypes = {"cumulative_weight_Q": np.float64}
         np.save(folder / f"{lang}-first_row.npy", np.array(first_row))
         np.save(folder / f"{lang}-first_C.npy", np.concatenate([np.zeros(1, np.int64), np.cumsum(counts_C)]))
-        arrays = {
-            name: new_array(folder / f"{lang}-{name}.npy", dtypes.get(name, np.int64), size)
-            for name, size in sizes.items()
+        arrays: dict[str, npt.NDArray[np.generic]] = {
+            "sentence_Q": new_array(folder / f"{lang}-sentence_Q.npy", np.int64, count),
+            "cumulative_weight_Q": new_array(folder / f"{lang}-cumulative_weight_Q.npy", np.float64, count),
+            "row_of_sentence_S": new_array(folder / f"{lang}-row_of_sentence_S.npy", np.int64, num_sentences),
         }
         for part in _parts(num_sentences):
             arrays["row_of_sentence_S"][part] = -1
@@ -241,9 +242,10 @@ class _TokenFile:
         np.lib.format.write_array_header_1_0(self._stream, header)
 
 
-def new_array(file: Path, dtype: npt.DTypeLike, size: int) -> npt.NDArray[np.generic]:
+def new_array(file: Path, dtype: type[Number], size: int) -> npt.NDArray[Number]:
     """Make a mapped array of zeros."""
-    return np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=(size,))
+    made: npt.NDArray[Number] = np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=(size,))
+    return made
 
 
 def _parts(size: int) -> Iterator[slice]:
