@@ -19,7 +19,8 @@ from polyreel.models.retriever import Retriever
 from polyreel.models.settings import RetrieverSettings, TextSettings, VideoSettings
 from polyreel.models.text import TextTower
 from polyreel.models.video import VideoTower
-from polyreel.training.batches import CaptionTable, tabulate
+from polyreel.training.batches import CaptionTable
+from polyreel.training.captions import tabulate
 from polyreel.training.processes import Processes
 from polyreel.training.recipes import Recipe
 from polyreel.training.scoring import Scorer

@@ -193,6 +193,20 @@ def fingerprint(*parts: "bytes | Json") -> str:
     return digest.hexdigest()
 
 
+def fingerprint_streamed(parts: Iterable[tuple[int, Iterable[bytes | memoryview]]]) -> str:
+    """Digest byte strings that come in pieces, as `fingerprint` digests the same byte strings whole.
+
+    Args:
+        parts: the size of each byte string, and its pieces.
+    """
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for size, pieces in parts:
+        digest.update(size.to_bytes(8, "little"))
+        for piece in pieces:
+            digest.update(piece)
+    return digest.hexdigest()
+
+
 def fingerprint_files(paths: Iterable[Path]) -> str:
     """Digest the names and bytes of files, in the order of their names."""
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)

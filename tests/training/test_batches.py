@@ -9,7 +9,8 @@ from polyreel.data.clips import Caption, Clip
 from polyreel.data.dataset import Dataset
 from polyreel.errors import DataError
 from polyreel.models.tokens import Tokens
-from polyreel.training.batches import sample_batches, steps_per_epoch, tabulate
+from polyreel.training.batches import sample_batches, steps_per_epoch
+from polyreel.training.captions import tabulate
 
 
 def by_letters(texts):

@@ -10,7 +10,8 @@ from polyreel.data.dataset import Dataset
 from polyreel.models.settings import VideoSettings
 from polyreel.models.subword import SubwordBackbone
 from polyreel.models.video import VideoTower
-from polyreel.training.batches import sample_batches, tabulate
+from polyreel.training.batches import sample_batches
+from polyreel.training.captions import tabulate
 from polyreel.training.material import gather_material
 from polyreel.training.prepared import prepare_captions, prepare_frames
 from polyreel.training.student import build_student

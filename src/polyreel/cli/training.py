@@ -101,7 +101,7 @@ def bank(
     from polyreel import Dataset, TeacherBank
 
     folder, split = split_of(dataset, "train")
-    opened = Dataset.open(folder)
+    opened = Dataset.open(folder, is_mapped=True)
     features = opened.features(open_model(run).features.extractor)
     with shown(quiet) as progress:
         answers = TeacherBank.build([run], opened.split(split), features, lang=lang, progress=progress)

@@ -185,6 +185,17 @@ def codes(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
     return np.asarray(encoded.indices, np.int64)
 
 
+def positions_within(groups: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Number the members of each group from 0, in the order they stand; `[N]` group numbers -> `[N]`."""
+    order = np.argsort(groups, kind="stable")
+    in_order = groups[order]
+    is_first = np.r_[True, in_order[1:] != in_order[:-1]][: len(groups)]
+    first = np.maximum.accumulate(np.where(is_first, np.arange(len(groups)), 0))
+    positions = np.empty(len(groups), np.int64)
+    positions[order] = np.arange(len(groups)) - first
+    return positions
+
+
 def _where(mask: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     return np.flatnonzero(mask.to_numpy())
 

@@ -83,8 +83,13 @@ class Caption:
     weight: float = 1.0
 
 
-def as_table(rows: "Iterable[DataclassInstance] | pa.Table", schema: pa.Schema) -> pa.Table:
+def as_table(rows: "Iterable[DataclassInstance] | pa.Table", schema: pa.Schema, *, first_row: int = 0) -> pa.Table:
     """Bring values or a table into a schema's columns; further columns of a table are kept behind them.
+
+    Args:
+        rows: values, or a table.
+        schema: its columns come first.
+        first_row: number of the first row, for messages.
 
     Raises:
         DataError: a column is missing, of another type, or has no value in a row that needs one.
@@ -96,7 +101,7 @@ def as_table(rows: "Iterable[DataclassInstance] | pa.Table", schema: pa.Schema) 
         raise DataError(f"the table lacks the columns {', '.join(missing)}; it has {', '.join(rows.column_names)}")
     for field in schema:
         if not field.nullable and rows[field.name].null_count:
-            row = pc.index(pc.is_null(rows[field.name]), True).as_py()
+            row = first_row + pc.index(pc.is_null(rows[field.name]), True).as_py()
             raise DataError(f"row {row} has no {field.name}; every row needs one")
     further = [rows.schema.field(name) for name in rows.column_names if name not in schema.names]
     try:

@@ -12,19 +12,19 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from polyreel.data.checks import RowName, check_captions, check_clips, codes
+from polyreel.data.checks import RowName, check_captions, check_clips, codes, positions_within
 from polyreel.data.clips import CAPTION_SCHEMA, CLIP_SCHEMA, ORIGINS, Caption, Clip, as_table
 from polyreel.data.features import FeatureStore
+from polyreel.data.mapped import content, count_true, filtered, map_parquet, tables_folder
 from polyreel.data.parquet import read_parquet
 from polyreel.errors import DataError
 from polyreel.settings import Settings, read_header
-from polyreel.storage import fingerprint, write_aside, write_json
+from polyreel.storage import fingerprint_streamed, write_aside, write_json
 
 PIVOT_LANG = "en"
 SCHEMA_VERSION = 1
@@ -53,6 +53,7 @@ class Dataset:
         folder: where it was opened or written; None for one that lives in memory alone.
         videos_folder: what relative `video` paths start from; None where there are no files.
         recorded_warnings: what was odd about the data when it was imported, and was let pass.
+        is_mapped: whether the tables, and those of its splits and languages, lie in mapped files beside the dataset.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Dataset:
     folder: Path | None = None
     videos_folder: Path | None = None
     recorded_warnings: tuple[str, ...] = ()
+    is_mapped: bool = False
 
     @classmethod
     def build(
@@ -101,8 +103,13 @@ class Dataset:
         )
 
     @classmethod
-    def open(cls, folder: Path | str) -> "Dataset":
+    def open(cls, folder: Path | str, *, is_mapped: bool = False) -> "Dataset":
         """Open a dataset folder.
+
+        Args:
+            folder: where it was written.
+            is_mapped: keep the tables, and those made of them, in mapped files in the folder's `prepared/`, so that
+                their size is no matter; in memory where nothing can be written there.
 
         Raises:
             DataError: the folder is no dataset, or was written by a later polyreel, or half written by a killed one.
@@ -111,13 +118,15 @@ class Dataset:
         if not (folder / HEADER).is_file():
             raise DataError(f"{folder} is no dataset: it has no {HEADER}; make one with `polyreel import tables`")
         header = read_header(Header, folder / HEADER, SCHEMA_VERSION)
+        mapped = tables_folder(folder) if is_mapped else None
         return cls(
             name=header.name,
-            clips=_read(folder / CLIPS, CLIP_SCHEMA, header),
-            captions=_read(folder / CAPTIONS, CAPTION_SCHEMA, header),
+            clips=_read(folder / CLIPS, CLIP_SCHEMA, header, mapped),
+            captions=_read(folder / CAPTIONS, CAPTION_SCHEMA, header, mapped),
             folder=folder,
             videos_folder=None if header.videos_folder is None else folder / header.videos_folder,
             recorded_warnings=header.recorded_warnings,
+            is_mapped=mapped is not None,
         )
 
     def save(self, folder: Path | str) -> "Dataset":
@@ -149,7 +158,8 @@ class Dataset:
     def fingerprint(self) -> str:
         """Digest of the fields of every clip and caption, in the order of their rows."""
         tables = ((self.clips, CLIP_SCHEMA), (self.captions, CAPTION_SCHEMA))
-        return fingerprint(*(part for table, schema in tables for part in _content(table, schema)))
+        columns = (table[field.name] for table, schema in tables for field in schema)
+        return fingerprint_streamed(part for column in columns for part in content(column))
 
     @cached_property
     def clip_ids(self) -> list[str]:
@@ -186,13 +196,17 @@ class Dataset:
 
     def where_clips(self, mask: pa.Array | pa.ChunkedArray | np.ndarray) -> "Dataset":
         """Return the clips where `mask` (one boolean a clip) is true, with their captions."""
-        clips = self.clips.filter(pa.array(mask) if isinstance(mask, np.ndarray) else mask)
-        captions = self.captions.filter(pc.is_in(self.captions["clip_id"], value_set=clips["clip_id"].combine_chunks()))
-        return self._with(clips, captions)
+        mask = pa.array(mask) if isinstance(mask, np.ndarray) else mask
+        keeps_few = 2 * count_true(mask) < len(mask)  # those are looked up that are fewer, the kept or the dropped
+        ids = self.clips["clip_id"].filter(mask if keeps_few else pc.invert(mask)).combine_chunks()
+        is_there = pc.is_in(self.captions["clip_id"], value_set=ids)
+        captions = self._filtered(self.captions, is_there if keeps_few else pc.invert(is_there))
+        return self._with(self._filtered(self.clips, mask), captions)
 
     def where_captions(self, mask: pa.Array | pa.ChunkedArray | np.ndarray) -> "Dataset":
         """Return all clips with the captions where `mask` (one boolean a caption) is true."""
-        return self._with(self.clips, self.captions.filter(pa.array(mask) if isinstance(mask, np.ndarray) else mask))
+        mask = pa.array(mask) if isinstance(mask, np.ndarray) else mask
+        return self._with(self.clips, self._filtered(self.captions, mask))
 
     def in_langs(self, langs: Sequence[str]) -> "Dataset":
         """Return all clips with the captions in these languages only."""
@@ -200,11 +214,13 @@ class Dataset:
 
     def first_captions(self, limits: Mapping[str, int]) -> "Dataset":
         """Keep, in each language named, the first so many captions of every clip; other languages stay whole."""
+        if not limits:
+            return self
         langs = self.captions["lang"].combine_chunks().dictionary_encode()
         limit_of = np.array([limits.get(code, self.captions.num_rows) for code in langs.dictionary.to_pylist()], int)
         lang_codes = np.asarray(langs.indices, np.int64)
         pairs = codes(self.captions["clip_id"]) * max(len(limit_of), 1) + lang_codes
-        return self.where_captions(_positions_within(pairs) < limit_of[lang_codes])
+        return self.where_captions(positions_within(pairs) < limit_of[lang_codes])
 
     def parallel(self, langs: Sequence[str]) -> list[str]:
         """Return the ids of the sentences that exist in every one of these languages, in table order."""
@@ -225,7 +241,8 @@ class Dataset:
                 f"dataset {self.name!r} has no features {extractor!r}; it has {known}; "
                 f"make them with `polyreel extract DATASET --extractor {extractor}`"
             )
-        return FeatureStore.open(self.features_folder(extractor))
+        mapped = tables_folder(self.folder) if self.is_mapped else None
+        return FeatureStore.open(self.features_folder(extractor), mapped=mapped)
 
     def features_folder(self, extractor: str) -> Path:
         """Return where this dataset keeps the features of one extractor: its name, quoted like an address.
@@ -246,42 +263,26 @@ class Dataset:
         """Yield the rows of the caption table as values."""
         yield from (Caption(**row) for row in self.captions.select(CAPTION_SCHEMA.names).to_pylist())
 
+    def _filtered(self, table: pa.Table, mask: pa.Array | pa.ChunkedArray) -> pa.Table:
+        if count_true(mask) == len(mask):
+            return table
+        folder = tables_folder(self.folder) if self.is_mapped and self.folder else None
+        return table.filter(mask) if folder is None else filtered(table, mask, folder)
+
     def _with(self, clips: pa.Table, captions: pa.Table) -> "Dataset":
         return replace(self, clips=clips, captions=captions)
 
 
-def _read(path: Path, schema: pa.Schema, header: Header) -> pa.Table:
-    """Read one of a dataset's tables; one without a mark, as other tools write it, is taken as it is."""
-    table = read_parquet(path)
-    mark = (table.schema.metadata or {}).get(_MARK)
+def _read(path: Path, schema: pa.Schema, header: Header, mapped: Path | None) -> pa.Table:
+    """Read or map one of a dataset's tables; one without a mark, as other tools write it, is taken as it is."""
+    table = read_parquet(path) if mapped is None else map_parquet(path, schema, mapped)
+    mark = (pq.read_schema(path).metadata or {}).get(_MARK)
     if mark is not None and mark.decode() != header.fingerprint:
         raise DataError(
             f"{path} and the {HEADER} beside it are of two datasets; a process that was writing here was stopped; "
             "run it again"
         )
     return as_table(table, schema)
-
-
-def _content(table: pa.Table, schema: pa.Schema) -> Iterator[bytes]:
-    """Yield bytes that say what is in a table's columns, whatever chunks they are kept in."""
-    for field in schema:
-        column = table[field.name].combine_chunks()
-        if field.type == pa.string():
-            yield np.asarray(pc.binary_length(column), np.int32).tobytes()
-            yield "".join(column.to_pylist()).encode()
-        else:
-            yield pc.fill_null(column, float("nan")).to_numpy(zero_copy_only=False).tobytes()
-
-
-def _positions_within(groups: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Number the members of each group from 0, in the order they stand; `[N]` group numbers -> `[N]`."""
-    order = np.argsort(groups, kind="stable")
-    in_order = groups[order]
-    is_first = np.r_[True, in_order[1:] != in_order[:-1]][: len(groups)]
-    first = np.maximum.accumulate(np.where(is_first, np.arange(len(groups)), 0))
-    positions = np.empty(len(groups), np.int64)
-    positions[order] = np.arange(len(groups)) - first
-    return positions
 
 
 def _relative(path: Path | None, folder: Path) -> str | None:

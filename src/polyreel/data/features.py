@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
@@ -21,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from polyreel.data.feature_places import FeaturePlaces, fingerprint_of_features
 from polyreel.data.feature_settings import FeatureSettings
 from polyreel.data.feature_shards import (
     MANIFEST,
@@ -33,10 +35,11 @@ from polyreel.data.feature_shards import (
     without,
     writing_shard,
 )
+from polyreel.data.mapped import ROWS_AT_ONCE, map_parquet
 from polyreel.data.parquet import read_parquet
 from polyreel.errors import DataError, FingerprintError
 from polyreel.settings import parse
-from polyreel.storage import fingerprint, only_writer, read_json, write_aside, write_json
+from polyreel.storage import only_writer, read_json, write_aside, write_json
 
 SHARD_BYTES = 256 * 2**20
 _HEADER, _TABLE = "store.json", "manifest.parquet"
@@ -51,15 +54,20 @@ class FeatureStore:
         manifest: a row a clip.
     """
 
-    def __init__(self, folder: Path, settings: FeatureSettings, manifest: pa.Table) -> None:
+    def __init__(self, folder: Path, settings: FeatureSettings, manifest: pa.Table, *, is_mapped: bool = False) -> None:
         self.folder = folder
         self.settings = settings
         self.manifest = manifest
+        self._is_mapped = is_mapped
         self._shards: dict[int, Rows] = {}
 
     @classmethod
-    def open(cls, folder: Path | str) -> "FeatureStore":
+    def open(cls, folder: Path | str, *, mapped: Path | None = None) -> "FeatureStore":
         """Open a store folder.
+
+        Args:
+            folder: where it was written.
+            mapped: where mapped tables lie; the manifest is then mapped, too, however many clips there are.
 
         Raises:
             DataError: the folder is no feature store, or its header was edited or written by another polyreel.
@@ -69,6 +77,9 @@ class FeatureStore:
             raise DataError(f"{folder} is no feature store: it has no {_HEADER}; make one with `polyreel extract`")
         settings = parse(FeatureSettings, read_json(header), str(header), DataError)
         manifest = header.with_name(_TABLE)
+        if mapped is not None and manifest.exists():
+            table = completed(map_parquet(manifest, pa.schema([]), mapped))
+            return cls(header.parent, settings, table, is_mapped=True)
         table = read_parquet(manifest) if manifest.exists() else MANIFEST.empty_table()
         return cls(header.parent, settings, completed(table))
 
@@ -91,19 +102,17 @@ class FeatureStore:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of what made the features and of every clip's rows, whatever the order they were written in."""
-        pairs = sorted(zip(self.clip_ids, self.manifest["checksum"].to_pylist(), strict=True))
-        return fingerprint(self.settings.facts(), [list(pair) for pair in pairs])
+        return fingerprint_of_features(self.settings.facts(), self.manifest)
 
     @cached_property
-    def _place(self) -> dict[str, tuple[int, int, int]]:
-        columns = (self.manifest[name].to_pylist() for name in ("shard", "first_row", "num_rows"))
-        return dict(zip(self.clip_ids, zip(*columns, strict=True), strict=True))
+    def _places(self) -> FeaturePlaces:
+        return FeaturePlaces(self.manifest, is_mapped=self._is_mapped)
 
     def __len__(self) -> int:
-        return len(self.clip_ids)
+        return int(self.manifest.num_rows)
 
     def __contains__(self, clip_id: object) -> bool:
-        return clip_id in self._place
+        return isinstance(clip_id, str) and self._places.of([clip_id])[0] is not None
 
     def __getitem__(self, clip_id: str) -> Rows:
         """Return the features of one clip, `[T, D]`, a view of the mapped file.
@@ -111,16 +120,30 @@ class FeatureStore:
         Raises:
             DataError: the clip has no features here, or their file is missing or was cut short.
         """
-        if clip_id not in self._place:
-            raise DataError(f"clip {clip_id!r} has no features in {self.folder}; run `polyreel extract` again")
-        shard, first, count = self._place[clip_id]
-        if shard not in self._shards:
-            self._shards[shard] = _map(self.folder / shard_name(shard))
-        return self._shards[shard][first : first + count]
+        return self.of_clips([clip_id])[0]
+
+    def of_clips(self, clip_ids: Sequence[str]) -> list[Rows]:
+        """Return the features of several clips, each `[T, D]`, views of the mapped files.
+
+        Raises:
+            DataError: a clip has no features here, or their file is missing or was cut short.
+        """
+        found = []
+        for clip_id, place in zip(clip_ids, self._places.of(clip_ids), strict=True):
+            if place is None:
+                raise DataError(f"clip {clip_id!r} has no features in {self.folder}; run `polyreel extract` again")
+            shard, first, count = place
+            if shard not in self._shards:
+                self._shards[shard] = _map(self.folder / shard_name(shard))
+            found.append(self._shards[shard][first : first + count])
+        return found
 
     def missing(self, clip_ids: Iterable[str]) -> list[str]:
         """Return those of the clip ids that have no features here."""
-        return [clip_id for clip_id in clip_ids if clip_id not in self._place]
+        rest, found = iter(clip_ids), []
+        while some := list(islice(rest, ROWS_AT_ONCE)):
+            found += [clip_id for clip_id, place in zip(some, self._places.of(some), strict=True) if place is None]
+        return found
 
     def iter_lengths(self) -> Iterator[int]:
         """Yield the number of rows of each clip."""

@@ -12,7 +12,6 @@ Shapes: `B` batch, `T` tokens, `D` dims.
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules
@@ -24,7 +23,7 @@ from polyreel.models.pieces import PieceTable
 from polyreel.models.settings import TextSettings
 from polyreel.models.subword import SubwordBackbone
 from polyreel.models.tokenizer_files import as_published
-from polyreel.models.vocabulary import needed_pieces, trimmed
+from polyreel.models.vocabulary import needed_pieces, pieces_of, trimmed
 from polyreel.progress import quietly
 
 _HEAD_MODULES = (modules.Dense, modules.Dropout, modules.LayerNorm, modules.Normalize, modules.Pooling)
@@ -117,7 +116,7 @@ def _mean_of_pieces(
         vectors_PD = vectors_PD[torch.from_numpy(kept)]
         backbone = SubwordBackbone(tokenizer, PieceTable(vectors_PD), max_tokens=settings.max_tokens)
     if training_texts and not settings.is_frozen:
-        backbone.table = PieceTable(vectors_PD, torch.from_numpy(np.unique(backbone.tokenize(training_texts).ids)))
+        backbone.table = PieceTable(vectors_PD, torch.from_numpy(pieces_of(backbone, training_texts)))
     return backbone
 
 

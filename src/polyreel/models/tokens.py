@@ -46,7 +46,7 @@ class Tokens:
     def select(self, rows: npt.NDArray[np.integer] | Sequence[int]) -> "Tokens":
         """Gather texts by their positions, in the order given; a position may come twice."""
         rows = np.asarray(rows, np.int64)
-        return self._gather(self.offsets[rows], self.lengths[rows])
+        return self._gather(self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows])
 
     def truncated(self, max_tokens: int) -> "Tokens":
         """Keep the first `max_tokens` tokens of each text."""

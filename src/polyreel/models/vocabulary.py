@@ -21,6 +21,7 @@ from polyreel.storage import Json, fingerprint
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _WORD_STARTS = "▁Ġ"
+_TEXTS_AT_ONCE = 16_384
 
 
 def fingerprint_of_tokenizer(tokenizer: Tokenizer) -> str:
@@ -83,7 +84,15 @@ def needed_pieces(backbone: Reader, texts: Sequence[str]) -> npt.NDArray[np.int3
         raise ValueError(
             'text.vocabulary is "trimmed", which keeps the pieces of the training captions, but there are none'
         )
-    return np.unique(backbone.tokenize(texts).ids)
+    return pieces_of(backbone, texts)
+
+
+def pieces_of(backbone: Reader, texts: Sequence[str]) -> npt.NDArray[np.int32]:
+    """Return the numbers of the pieces that texts are cut into, each once; of no texts, none."""
+    found = np.zeros(0, np.int32)
+    for first in range(0, len(texts), _TEXTS_AT_ONCE):
+        found = np.union1d(found, backbone.tokenize(texts[first : first + _TEXTS_AT_ONCE]).ids)
+    return found
 
 
 def _is_one(piece: str, mark: str) -> bool:

@@ -5,20 +5,17 @@ these arrays, so drawing one costs a few random numbers. "Sentences" are caption
 share one, and the teachers' embeddings are kept by sentence.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from polyreel.data.dataset import Dataset
-from polyreel.errors import DataError
+from polyreel.data.mapped import Ints, Texts
 from polyreel.models.tokens import Tokens
 
-Ints = npt.NDArray[np.int64]
 Sampling = Literal["independent", "parallel"]
 
 
@@ -47,15 +44,15 @@ class CaptionTable:
 
     Attributes:
         clip_ids: the clips, in dataset order.
-        sentence_ids: caption ids, numbered by position, ordered by clip: an Arrow array, or strings.
+        sentence_ids: caption ids, numbered by position, ordered by clip.
         first_sentence_C: sentences of clip c are first_sentence_C[c] to first_sentence_C[c + 1].
         tokens: one ragged row a caption, language after language.
         weight_N: of each caption, in the order of the tokens' rows.
         by_lang: captions by language code.
     """
 
-    clip_ids: list[str]
-    sentence_ids: pa.Array | list[str]
+    clip_ids: Texts
+    sentence_ids: Texts
     first_sentence_C: Ints
     tokens: Tokens
     weight_N: npt.NDArray[np.float32]
@@ -88,46 +85,6 @@ class ParallelBatch:
     def rows_N(self) -> Ints:
         """The captions of all languages, language after language."""
         return np.concatenate([part.rows_R for part in self.by_lang.values()])
-
-
-def tabulate(dataset: Dataset, langs: Sequence[str], tokenize: Callable[[Sequence[str]], Tokens]) -> CaptionTable:
-    """Tokenise a dataset's captions, once.
-
-    Args:
-        dataset: the clips to train on, with their captions.
-        langs: languages to keep.
-        tokenize: the text tower's.
-
-    Raises:
-        DataError: a language has no captions.
-    """
-    clip_Q, sentence_Q, captions, sentence_ids, first_sentence_C = _number_sentences(dataset, langs)
-    lang_Q = np.array(captions["lang"].to_pylist())
-    weight_Q = captions["weight"].to_numpy().astype(np.float64)
-    by_lang: dict[str, LangCaptions] = {}
-    order: list[Ints] = []
-    for lang in langs:
-        rows = np.flatnonzero(lang_Q == lang)
-        if len(rows) == 0:
-            raise DataError(f"dataset {dataset.name!r} has no {lang!r} captions to train on; it has {dataset.langs}")
-        row_of_sentence_S = np.full(len(sentence_ids), -1, np.int64)
-        row_of_sentence_S[sentence_Q[rows]] = np.arange(len(rows))
-        by_lang[lang] = LangCaptions(
-            first_row=sum(len(rows) for rows in order),
-            sentence_Q=sentence_Q[rows],
-            first_C=np.searchsorted(clip_Q[rows], np.arange(len(dataset.clip_ids) + 1)),
-            cumulative_weight_Q=np.cumsum(weight_Q[rows]),
-            row_of_sentence_S=row_of_sentence_S,
-        )
-        order.append(rows)
-    return CaptionTable(
-        clip_ids=dataset.clip_ids,
-        sentence_ids=sentence_ids,
-        first_sentence_C=first_sentence_C,
-        tokens=tokenize(captions["text"].take(np.concatenate(order)).to_pylist()),
-        weight_N=weight_Q[np.concatenate(order)].astype(np.float32),
-        by_lang=by_lang,
-    )
 
 
 def sample_batches(
@@ -167,22 +124,6 @@ def steps_per_epoch(table: CaptionTable, size: int) -> int:
     """Return how many batches `sample_batches` makes of one pass over the clips."""
     num_clips = int((np.diff(table.first_sentence_C) > 0).sum())
     return max(1, num_clips // min(size, num_clips))
-
-
-def _number_sentences(dataset: Dataset, langs: Sequence[str]) -> tuple[Ints, Ints, pa.Table, list[str], Ints]:
-    """Order captions by clip and number their sentences: clip and sentence of each caption, the captions, the rest."""
-    position = {clip_id: number for number, clip_id in enumerate(dataset.clip_ids)}
-    captions = dataset.in_langs(langs).captions
-    clip_Q = np.array([position[clip_id] for clip_id in captions["clip_id"].to_pylist()], np.int64)
-    captions = captions.take(np.argsort(clip_Q, kind="stable"))
-    clip_Q = np.sort(clip_Q)
-    clip_of: dict[str, int] = {}
-    for caption_id, clip in zip(captions["caption_id"].to_pylist(), clip_Q.tolist(), strict=True):
-        clip_of.setdefault(caption_id, clip)
-    number = {caption_id: position for position, caption_id in enumerate(clip_of)}
-    sentence_Q = np.array([number[caption_id] for caption_id in captions["caption_id"].to_pylist()], np.int64)
-    first_sentence_C = np.searchsorted(np.array(list(clip_of.values())), np.arange(len(position) + 1))
-    return clip_Q, sentence_Q, captions, list(number), first_sentence_C
 
 
 def _draw_captions(

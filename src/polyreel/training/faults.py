@@ -6,6 +6,8 @@ Shapes: `R` rows (captions of one language in the batch).
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import nn
 
@@ -23,14 +25,16 @@ _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 def batch_record(batch: ParallelBatch, table: CaptionTable, learnt: Dataset) -> list[dict[str, Json]]:
     """Return clip id, language, caption id and text of every caption of a batch."""
-    captions = learnt.captions
+    ids = [table.sentence_ids[sentence] for part in batch.by_lang.values() for sentence in part.sentences_R]
+    is_there = pc.is_in(learnt.captions["caption_id"], value_set=pa.array(ids, pa.string()))
+    captions = learnt.captions.filter(is_there)
     keys = zip(captions["caption_id"].to_pylist(), captions["lang"].to_pylist(), strict=True)
     text_of = dict(zip(keys, captions["text"].to_pylist(), strict=True))
     return [
         {"clip_id": table.clip_ids[batch.clips_B[column]], "lang": lang, "caption_id": caption_id, "text": text}
         for lang, part in batch.by_lang.items()
         for column, sentence in zip(part.columns_R, part.sentences_R, strict=True)
-        for caption_id in [str(table.sentence_ids[sentence])]
+        for caption_id in [table.sentence_ids[sentence]]
         for text in [text_of[caption_id, lang]]
     ]
 

@@ -6,15 +6,16 @@ said aloud; the test split is never opened.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
+from polyreel.data.mapped import Texts
 from polyreel.data.substitutes import with_substitutes
 from polyreel.errors import DataError, RecipeError
 from polyreel.models.devices import CPU
@@ -66,7 +67,7 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
         RecipeError: who is to be imitated does not fit the student, or a run that is named has no model.
     """
     settings = recipe.data
-    dataset = open_dataset(settings)
+    dataset = open_dataset(settings, is_mapped=True)
     features = dataset.features(settings.features)
     langs = settings.langs or dataset.langs
     whole, val = _split(dataset, recipe, progress)
@@ -105,9 +106,9 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
     )
 
 
-def open_dataset(settings: DataSettings) -> Dataset:
-    """Open a recipe's data, missing captions filled where the recipe asks for it."""
-    dataset = Dataset.open(settings.dataset)
+def open_dataset(settings: DataSettings, *, is_mapped: bool = False) -> Dataset:
+    """Open a recipe's data, missing captions filled where the recipe asks for it; mapped, however large it is."""
+    dataset = Dataset.open(settings.dataset, is_mapped=is_mapped)
     return with_substitutes(dataset, settings.substitutes) if settings.substitutes else dataset
 
 
@@ -117,19 +118,22 @@ def _split(dataset: Dataset, recipe: Recipe, progress: Progress) -> tuple[Datase
     if not recipe.chooses_epoch:
         return learnt, None
     if settings.val_split in dataset.splits:
-        return learnt, dataset.split(settings.val_split)
-    source_C = learnt.clips["source"].to_pylist()
-    set_aside = set(sorted(set(source_C))[::SET_ASIDE_EVERY])
-    is_val_C = np.array([source in set_aside for source in source_C])
-    if is_val_C.all():
+        return learnt, _in_memory(dataset.split(settings.val_split))
+    sources = pc.unique(learnt.clips["source"]).sort()
+    set_aside = sources[::SET_ASIDE_EVERY]
+    is_val_C = pc.is_in(learnt.clips["source"], value_set=set_aside)
+    if len(set_aside) == len(sources):
         raise DataError(
             f"dataset {dataset.name!r} has no split {settings.val_split!r} and one source in {settings.train_split!r}, "
             "so none can be set aside; add a validation split"
         )
-    progress(
-        0, 1, f"no split {settings.val_split!r}: {len(set_aside)} of {len(set(source_C))} sources set aside for it"
-    )
-    return learnt.where_clips(~is_val_C), learnt.where_clips(is_val_C)
+    progress(0, 1, f"no split {settings.val_split!r}: {len(set_aside)} of {len(sources)} sources set aside for it")
+    return learnt.where_clips(pc.invert(is_val_C)), _in_memory(learnt.where_clips(is_val_C))
+
+
+def _in_memory(val: Dataset) -> Dataset:
+    """Let what is made of validation clips be in memory: there are few."""
+    return replace(val, is_mapped=False)
 
 
 def _check_imitated(recipe: Recipe, langs: Sequence[str], bank: TeacherBank | None) -> None:
@@ -169,7 +173,7 @@ def _check_can_choose(val: Dataset | None, langs: Sequence[str]) -> None:
 
 
 def _check_covered(dataset: Dataset, features: FeatureStore) -> None:
-    missing = features.missing(dataset.clip_ids)
+    missing = features.missing(Texts(dataset.clips["clip_id"]))
     if missing:
         raise DataError(
             f"{len(missing)} clips of dataset {dataset.name!r} have no {features.extractor!r} features, the first is "

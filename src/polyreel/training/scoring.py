@@ -38,6 +38,35 @@ class Taught:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AskedLang:
+    """What is known of one language's rows before anything is compared.
+
+    Attributes:
+        columns_R: which clip each row describes; all different.
+        counted_R: rows that count in the contrastive term, with their clips; None: all rows, with all clips.
+        weights_R: how much each row counts, where the objective weighs captions; None: all alike.
+        rows_V: positions of the rows whose sentence the teachers have read; None where no teachers are asked.
+        heard: the teachers' unit embeddings `[V, D]` of the sentences, one matrix a teacher.
+        seen: and `[C, D]` of the batch's clips.
+    """
+
+    columns_R: Tensor
+    counted_R: Tensor | None
+    weights_R: Tensor | None
+    rows_V: Tensor | None
+    heard: tuple[Tensor, ...]
+    seen: tuple[Tensor, ...]
+
+    @property
+    def taught(self) -> Taught | None:
+        """What the teachers say, all of it."""
+        if self.rows_V is None:
+            return None
+        sims_KVC = torch.stack([texts @ clips.T for texts, clips in zip(self.heard, self.seen, strict=True)])
+        return Taught(rows_V=self.rows_V, sims_KVC=sims_KVC, texts=self.heard)
+
+
+@dataclass(frozen=True, kw_only=True)
 class OwnEnglish:
     """What the student itself makes of the same sentences in the teachers' language, without gradient.
 
@@ -100,9 +129,11 @@ class Scorer:
         frames: of all clips, and their mask, as the video tower prepares them.
         bank: the teachers' embeddings; None where none are asked.
         known: caption ids in the teachers' language that count in its contrastive term; None: all.
+        bank_row_S: the bank's row of each of the table's sentences, -1 for none; None: it is looked up.
 
     Attributes:
         embedder: embeds clips and captions by their positions.
+        teachers_lang: the language the teachers read.
     """
 
     def __init__(
@@ -113,6 +144,7 @@ class Scorer:
         frames: tuple[Tensor, Tensor],
         bank: TeacherBank | None,
         known: frozenset[str] | None = None,
+        bank_row_S: Ints | None = None,
     ) -> None:
         assert bank is None or bank.clip_ids == table.clip_ids, "the bank's rows are the table's clips"
         self._model, self._table, self._device = model, table, model.device
@@ -125,11 +157,13 @@ class Scorer:
             is_half=recipe.precision == "bfloat16",
         )
         self._bank = None if bank is None else bank.to(self._device)
-        self._bank_row_S = None if bank is None else bank.sentence_rows(table.sentence_ids)
-        self._is_known_S = None if known is None else np.array([str(one) in known for one in table.sentence_ids])
-        self._lang = recipe.teachers.lang
+        if bank is not None and bank_row_S is None:
+            bank_row_S = bank.sentence_rows(table.sentence_ids)
+        self._bank_row_S = bank_row_S
+        self._is_known_S = None if known is None else np.array([one in known for one in table.sentence_ids])
+        self.teachers_lang = recipe.teachers.lang
         self._asks_itself = recipe.objective.asks_itself
-        self._weight_N = torch.tensor(table.weight_N) if recipe.objective.weighs_captions else None
+        self._weight_N = table.weight_N if recipe.objective.weighs_captions else None
 
     def score(self, batch: ParallelBatch, teacher_weights_K: Tensor | None = None) -> ScoredBatch:
         """Embed all languages' captions in one pass, and compare each language with the batch's clips."""
@@ -150,17 +184,34 @@ class Scorer:
         by_lang, first = {}, 0
         for lang, part in batch.by_lang.items():
             texts_RD, first = texts_ND[first : first + len(part.rows_R)], first + len(part.rows_R)
+            asked = self.ask(lang, part, batch.clips_B)
             by_lang[lang] = ScoredLang(
                 texts_RD=texts_RD,
                 student_RC=texts_RD @ clips_BD.T,
-                columns_R=self._place(part.columns_R),
-                taught=self._ask_teachers(part, batch.clips_B),
+                columns_R=asked.columns_R,
+                taught=asked.taught,
                 own=own.get(lang),
-                counted_R=self._counted(part) if lang == self._lang else None,
-                weights_R=None if self._weight_N is None else self._weight_N[part.rows_R].to(self._device),
+                counted_R=asked.counted_R,
+                weights_R=asked.weights_R,
             )
         return ScoredBatch(
-            clips_CD=clips_BD, by_lang=by_lang, teachers_lang=self._lang, teacher_weights_K=teacher_weights_K
+            clips_CD=clips_BD, by_lang=by_lang, teachers_lang=self.teachers_lang, teacher_weights_K=teacher_weights_K
+        )
+
+    def ask(self, lang: str, part: LangRows, clips_B: Ints) -> AskedLang:
+        """Look up what is known of one language's rows, and what the teachers made of their sentences and clips."""
+        rows_V, heard, seen = None, (), ()
+        if self._bank is not None and self._bank_row_S is not None:
+            bank_row_R = self._bank_row_S[part.sentences_R]
+            rows_V = np.flatnonzero(bank_row_R >= 0)
+            heard, seen = self._bank.sentences(bank_row_R[rows_V]), self._bank.clips(clips_B)
+        return AskedLang(
+            columns_R=self._place(part.columns_R),
+            counted_R=self._counted(part) if lang == self.teachers_lang else None,
+            weights_R=None if self._weight_N is None else placed(self._weight_N[part.rows_R], self._device),
+            rows_V=None if rows_V is None else self._place(rows_V),
+            heard=heard,
+            seen=seen,
         )
 
     def _counted(self, part: LangRows) -> Tensor | None:
@@ -168,21 +219,12 @@ class Scorer:
             return None
         return self._place(np.flatnonzero(self._is_known_S[part.sentences_R]))
 
-    def _ask_teachers(self, part: LangRows, clips_B: Ints) -> Taught | None:
-        if self._bank is None or self._bank_row_S is None:
-            return None
-        bank_row_R = self._bank_row_S[part.sentences_R]
-        rows_V = np.flatnonzero(bank_row_R >= 0)
-        bank_row_V = bank_row_R[rows_V]
-        sims_KVC = self._bank.gather(bank_row_V, clips_B)
-        return Taught(rows_V=self._place(rows_V), sims_KVC=sims_KVC, texts=self._bank.sentences(bank_row_V))
-
     def _ask_itself(self, batch: ParallelBatch) -> dict[str, OwnEnglish]:
         """Embed the sentences of all other languages as they stand in the teachers' language, in one pass."""
-        english = self._table.by_lang[self._lang]
+        english = self._table.by_lang[self.teachers_lang]
         places: dict[str, tuple[Ints, Ints]] = {}
         for lang, part in batch.by_lang.items():
-            if lang != self._lang:
+            if lang != self.teachers_lang:
                 row_R = english.row_of_sentence_S[part.sentences_R]
                 rows_U = np.flatnonzero(row_R >= 0)
                 places[lang] = rows_U, english.first_row + row_R[rows_U]

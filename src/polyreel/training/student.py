@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from polyreel.data.mapped import Texts
 from polyreel.errors import RecipeError
 from polyreel.models.retriever import Retriever
 from polyreel.training.adaptation import adapt, recompute
@@ -24,7 +25,7 @@ def build_student(recipe: Recipe, material: Material) -> Retriever:
         material.features.settings,
         embed_dim=recipe.embed_dim,
         langs=material.langs,
-        training_texts=material.learnt.captions["text"].to_pylist(),
+        training_texts=Texts(material.learnt.captions["text"]),
     )
     if material.start is not None:
         start_with(model, material.start)

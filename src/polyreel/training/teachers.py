@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
 from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
+from polyreel.data.mapped import Ints, Texts
 from polyreel.errors import DataError, FingerprintError, RecipeError
 from polyreel.models.devices import CPU, placed
 from polyreel.models.retriever import CONFIG_FILE, Retriever
@@ -27,7 +27,6 @@ from polyreel.storage import Json, fingerprint, read_json, write_aside, write_js
 from polyreel.training.runs import RunFolder
 
 Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 ASKED_AT_ONCE = 4096
 
 
@@ -52,14 +51,12 @@ class TeacherBank:
     Attributes:
         fingerprints: of the teachers, in the order of the runs.
         clip_ids: the clips banked, in the order of their rows.
+        sentence_ids: the caption ids banked, in the order of their rows.
     """
 
-    def __init__(
-        self, teachers: Sequence[BankedTeacher], clip_ids: Sequence[str], sentence_ids: Sequence[str] | pa.Array
-    ) -> None:
+    def __init__(self, teachers: Sequence[BankedTeacher], clip_ids: Sequence[str], sentence_ids: Sequence[str]) -> None:
         self.fingerprints = tuple(teacher.fingerprint for teacher in teachers)
-        self.clip_ids = list(clip_ids)
-        self._sentence_ids = pa.array(sentence_ids, pa.string())
+        self.clip_ids, self.sentence_ids = _texts(clip_ids), _texts(sentence_ids)
         self._clips = [np.asarray(teacher.clips_CD) for teacher in teachers]
         self._sentences = [np.asarray(teacher.sentences_SD) for teacher in teachers]
         self._device = CPU
@@ -98,7 +95,7 @@ class TeacherBank:
             progress(number, len(runs), f"asking teacher {Path(run).name}")
             parts.append(_open_or_compute(Path(run), asked, features, lang, device))
         progress(len(runs), len(runs), "teachers asked")
-        return cls(parts, asked.clip_ids, asked.captions["caption_id"].combine_chunks())
+        return cls(parts, Texts(asked.clips["clip_id"]), Texts(asked.captions["caption_id"]))
 
     def similarities(self, clip_ids: Sequence[str], caption_ids: Sequence[str]) -> Tensor:
         """Return the teachers' cosine similarities `[K, Q, C]` of sentences and clips.
@@ -112,15 +109,9 @@ class TeacherBank:
                 raise KeyError(ids[int(np.argmin(rows))])
         return self.gather(sentences, clips)
 
-    @property
-    def sentence_ids(self) -> list[str]:
-        """The caption ids banked, in the order of their rows."""
-        ids: list[str] = self._sentence_ids.to_pylist()
-        return ids
-
-    def sentence_rows(self, caption_ids: Sequence[str] | pa.Array) -> Ints:
+    def sentence_rows(self, caption_ids: Sequence[str]) -> Ints:
         """Return the row of each caption id `[S]`, -1 for those the teachers have not seen."""
-        return _positions(caption_ids, self._sentence_ids)
+        return _positions(caption_ids, self.sentence_ids)
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -131,10 +122,14 @@ class TeacherBank:
         """Return each teacher's unit embeddings `[Q, D]` of rows of the bank."""
         return tuple(placed(sentences[sentence_rows], self._device) for sentences in self._sentences)
 
+    def clips(self, clip_rows: Ints) -> tuple[Tensor, ...]:
+        """Return each teacher's unit embeddings `[C, D]` of clips of the bank."""
+        return tuple(placed(clips[clip_rows], self._device) for clips in self._clips)
+
     def gather(self, sentence_rows: Ints, clip_rows: Ints) -> Tensor:
         """Return the similarities `[K, Q, C]` of rows of the bank."""
-        clips = (placed(rows[clip_rows], self._device) for rows in self._clips)
-        return torch.stack([texts @ rows.T for texts, rows in zip(self.sentences(sentence_rows), clips, strict=True)])
+        pairs = zip(self.sentences(sentence_rows), self.clips(clip_rows), strict=True)
+        return torch.stack([texts @ clips.T for texts, clips in pairs])
 
     def to(self, device: torch.device) -> "TeacherBank":
         """Give rows where the student is, from now on; return the bank, which itself stays on the disk."""
@@ -142,9 +137,13 @@ class TeacherBank:
         return self
 
 
-def _positions(wanted: Sequence[str] | pa.Array, known: Sequence[str] | pa.Array) -> Ints:
+def _texts(strings: Sequence[str]) -> Texts:
+    return strings if isinstance(strings, Texts) else Texts(strings)
+
+
+def _positions(wanted: Sequence[str], known: Texts) -> Ints:
     """Return where each id stands among the known ones `[S]`, -1 for strangers."""
-    found = pc.index_in(pa.array(wanted, pa.string()), value_set=pa.array(known, pa.string()))
+    found = pc.index_in(_texts(wanted).column, value_set=known.column.combine_chunks())
     return np.asarray(pc.fill_null(found, -1), np.int64)
 
 
@@ -208,18 +207,19 @@ def _compute(
     folder: Path, teacher: Retriever, dataset: Dataset, features: FeatureStore, made_from: dict[str, str]
 ) -> None:
     teacher.check_features(features)
-    clip_ids, texts, dim = dataset.clip_ids, dataset.captions["text"], teacher.settings.embed_dim
+    clip_ids, texts = Texts(dataset.clips["clip_id"]), Texts(dataset.captions["text"])
+    dim = teacher.settings.embed_dim
     with write_aside(folder) as aside:
         aside.mkdir()
         _write(
             aside / "clips.npy",
             (len(clip_ids), dim),
-            lambda part: teacher.encode_clips([features[clip_id] for clip_id in clip_ids[part]]),
+            lambda part: teacher.encode_clips(features.of_clips(clip_ids[part])),
         )
         _write(
             aside / "sentences.npy",
             (len(texts), dim),
-            lambda part: teacher.encode_text(texts[part].to_pylist()),
+            lambda part: teacher.encode_text(texts[part]),
         )
         write_json(aside / "bank.json", made_from)
 

@@ -5,7 +5,7 @@ in `objective_settings.TERMS`. A term that has nothing to say of a language (its
 None there.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -33,7 +33,7 @@ class Loss:
     parts: dict[str, Tensor]
 
 
-def objective(settings: ObjectiveSettings, batch: ScoredBatch) -> Loss:
+def objective(settings: ObjectiveSettings, batch: ScoredBatch, *, but: Collection[str] = ()) -> Loss:
     """Sum the weighted terms of all languages: sum_l w_l (a contrastive_l + b distillation_l + ...).
 
     English is a language like the others and counts once, unless `counts_english_twice` says otherwise. With one term
@@ -43,6 +43,7 @@ def objective(settings: ObjectiveSettings, batch: ScoredBatch) -> Loss:
     Args:
         settings: the weights, and what the terms read.
         batch: what the student, the teachers and the student's own English say of a batch.
+        but: names of terms that are left out.
 
     Returns:
         The total and the unweighted parts.
@@ -51,20 +52,21 @@ def objective(settings: ObjectiveSettings, batch: ScoredBatch) -> Loss:
     total = torch.zeros(())
     for lang in batch.by_lang:
         for name in settings.active_terms:
-            term = FUNCTIONS[name](settings, batch, lang)
+            term = None if name in but else FUNCTIONS[name](settings, batch, lang)
             if term is not None:
                 parts[f"{name}/{lang}"] = term
-                total = total + _weight(settings, batch, name, lang) * term
+                total = total + weight_of(settings, name, lang, batch.teachers_lang) * term
         if batch.teacher_weights_K is not None:
             parts[f"teacher_weights/{lang}"] = _teacher_weights(settings, batch, lang)
             total = total + parts[f"teacher_weights/{lang}"]
     return Loss(total=total, parts={name: term.detach() for name, term in parts.items()})
 
 
-def _weight(settings: ObjectiveSettings, batch: ScoredBatch, name: str, lang: str) -> float:
+def weight_of(settings: ObjectiveSettings, name: str, lang: str, teachers_lang: str) -> float:
+    """Return how much a term of a language counts in the total."""
     weight = settings.lang_weight.get(lang, 1.0) * settings.weight(name)
     is_doubled = settings.counts_english_twice and settings.pools_teachers
-    return 2 * weight if is_doubled and (name, lang) == ("contrastive", batch.teachers_lang) else weight
+    return 2 * weight if is_doubled and (name, lang) == ("contrastive", teachers_lang) else weight
 
 
 def _teacher_weights(settings: ObjectiveSettings, batch: ScoredBatch, lang: str) -> Tensor:

@@ -24,7 +24,7 @@ from polyreel.training.compiling import compile_encoder
 from polyreel.training.faults import batch_record, is_finite, no_number
 from polyreel.training.interruption import stop_requests
 from polyreel.training.material import Material
-from polyreel.training.prepared import prepare_captions, prepare_frames
+from polyreel.training.prepared import prepare_bank_rows, prepare_captions, prepare_frames
 from polyreel.training.processes import Processes, check_processes, gathered, spread
 from polyreel.training.recipes import Recipe
 from polyreel.training.runs import RunFolder, append_record, naming_disk
@@ -70,7 +70,8 @@ class Training:
         learnt, features = material.learnt, material.features
         self.table = prepare_captions(learnt, material.langs, self.model.text)
         frames = prepare_frames(learnt, features, self.model.video)
-        self.scorer = Scorer(recipe, self.model, self.table, frames, material.bank, material.known)
+        rows = None if material.bank is None else prepare_bank_rows(learnt, self.table, material.bank)
+        self.scorer = Scorer(recipe, self.model, self.table, frames, material.bank, material.known, rows)
         val = material.val
         self.validator = None if val is None else Validator(self.model, val, features, material.langs)
         self.scorer.embedder = spread(

@@ -22,7 +22,7 @@ class Validator:
     """
 
     def __init__(self, model: Retriever, dataset: Dataset, features: FeatureStore, langs: Sequence[str]) -> None:
-        video_CTD, mask_CT = model.video.frames([features[clip_id] for clip_id in dataset.clip_ids])
+        video_CTD, mask_CT = model.video.frames(features.of_clips(dataset.clip_ids))
         parts = _parted(len(video_CTD))
         self._frames = [(video_CTD[part].to(model.device), mask_CT[part].to(model.device)) for part in parts]
         column = {clip_id: number for number, clip_id in enumerate(dataset.clip_ids)}
