@@ -105,6 +105,7 @@ def test_an_index_says_what_it_was_made_with(index: Index, encoder: SearchEncode
         "extractor": "pixels",
         "model_folder": None,
         "library_folder": "../library",
+        "store": None,
     }
 
 

@@ -25,6 +25,7 @@ class IndexHeader(Settings):
     extractor: str = Field(description="what `open_extractor` takes")
     model_folder: str | None = Field(description="relative to the index; none for a model that lived in memory alone")
     library_folder: str = Field(description="the videos' folder, relative to the index's")
+    store: str | None = Field(default=None, description="URL of what keeps the rows; none: the folder itself")
 
 
 def is_index(folder: Path) -> bool:
