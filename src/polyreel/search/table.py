@@ -172,7 +172,7 @@ class ClipTable:
     def rows(self, clip_ids: Sequence[str], columns: Sequence[str]) -> list[Row]:
         """Return some columns of some clips, in the order asked for."""
         condition = among("clip_id", clip_ids)
-        found = self._table.search().where(condition).select(["clip_id", *columns]).limit(len(clip_ids)).to_list()
+        found = self._table.search().where(condition).select(sorted({"clip_id", *columns})).limit(len(clip_ids)).to_list()
         by_id: dict[str, Row] = {row["clip_id"]: row for row in found}
         for clip_id in clip_ids:
             if clip_id not in by_id:
