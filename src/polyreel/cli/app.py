@@ -7,6 +7,7 @@ from typer import Exit, Option, Typer
 from polyreel import __version__
 from polyreel.cli import (
     browsing,
+    cutting,
     data,
     evaluation,
     features,
@@ -88,4 +89,6 @@ app.command("export")(publishing.export)
 app.command("publish")(publishing.publish)
 app.command("index")(search.index)
 app.command("search")(search.search)
+app.command("cut")(cutting.cut)
+app.command("duplicates")(cutting.duplicates)
 app.command("serve")(serving.serve)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from typer import Argument, BadParameter, Option
 
+from polyreel.cli.cutting import InVideo, print_curve, video_in
 from polyreel.cli.options import AsJson, Quiet, Threads, model_folder, print_json, use_threads
 from polyreel.cli.progress import clock_time, shown
 
@@ -55,17 +56,24 @@ def search(
     bank: Annotated[
         str | None, Option("--bank", metavar="CODE", help="Against hubs: the query's language, or all.")
     ] = None,
+    inside: InVideo = None,
     as_json: AsJson = False,
     threads: Threads = 1,
 ) -> None:
-    """Find the clips that a sentence describes, best first.
+    """Find the clips that a sentence describes, best first; with --in, where in one video, as a curve over its time.
 
     Example: polyreel search library "ein roter Kreis rollt nach links" -k 5
     """
     use_threads(threads)
     from polyreel import Index
 
-    hits = Index.open(folder).search(text, k, bank=bank)
+    index = Index.open(folder)
+    if inside is not None:
+        from polyreel.search.curve import score_curve
+
+        print_curve(score_curve(index, index.embed(text), video_in(index, inside)), k, as_json)
+        return
+    hits = index.search(text, k, bank=bank)
     if as_json:
         print_json([{**asdict(hit), "video": str(hit.video)} for hit in hits])
         return

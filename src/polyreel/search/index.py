@@ -8,7 +8,7 @@ Shapes: N clips, D width of an embedding.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from polyreel.errors import DataError, FingerprintError
 from polyreel.search.header import HEADER_FILE, SCHEMA_VERSION, IndexHeader, is_index
+from polyreel.search.sequences import ClipSequence, sequences_of
 from polyreel.search.table import ClipTable, IndexedClip
 from polyreel.settings import read_header
 from polyreel.similarity import Embeddings, Hubs, find_hubs, less_hubs, similarities, top_k
@@ -266,6 +267,10 @@ class Index:
         """
         embedding_D: Embeddings = self._table.matrix()[1][self._table.row_of(clip_id)]
         return embedding_D
+
+    def sequences(self, videos: Sequence[str] | None = None) -> Iterator[ClipSequence]:
+        """Yield the clips of some videos, named by their paths in the library, or of all, with their embeddings."""
+        yield from sequences_of(self._table.rows(videos), self.header.dim)
 
     def clip(self, clip_id: str) -> Hit:
         """Return where a clip lies, as the hit that it is for itself.

@@ -117,6 +117,11 @@ class ClipTable:
             self._mean = embeddings_ND, mean_D
         return self._mean[1]
 
+    def rows(self, videos: Sequence[str] | None = None) -> pa.Table:
+        """Return the rows of some videos, or of all, with their embeddings; videos that are not there are passed over."""
+        asked = self._table.search()
+        return (asked if videos is None else asked.where(_among(videos))).to_arrow()
+
     def row_of(self, clip_id: str) -> int:
         """Return the row of a clip in `matrix`.
 
