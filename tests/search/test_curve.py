@@ -38,5 +38,5 @@ def test_what_a_video_does_not_show_is_no_moment_of_it(index: Index):
 
 
 def test_a_video_that_is_not_there_is_named(index: Index):
-    with pytest.raises(DataError, match="there is no video 'other.mp4' in the index; name one by its path in"):
+    with pytest.raises(DataError, match=r"there is no video 'other.mp4' in the index; name one by its path in"):
         score_curve(index, np.zeros(48, np.float32), "other.mp4")

@@ -126,7 +126,7 @@ def test_lists_of_other_kinds_and_too_long_ones_are_refused(film: Path, tmp_path
         write_cut_list(tmp_path / "hits.txt", [])
     with pytest.raises(ValueError, match="1000 moments are to go into an EDL, which numbers at most 999"):
         write_cut_list(tmp_path / "hits.edl", [moment(film, 0, 1)] * 1000)
-    with pytest.raises(VideoError, match="gone.mp4 cannot be read"):
+    with pytest.raises(VideoError, match=r"gone.mp4 cannot be read"):
         write_cut_list(tmp_path / "hits.csv", [moment(tmp_path / "gone.mp4", 0, 1)])
 
 

@@ -1,6 +1,7 @@
 """Verbs about moments and whole videos of an index: cut, duplicates; and the curve that search --in prints."""
 
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -120,7 +121,7 @@ def bars(scores: list[float]) -> str:
     """Draw numbers as bars between their lowest and highest; of many, the highest of each stretch."""
     width = min(len(scores), _MOST_BARS)
     edges = [round(place * len(scores) / width) for place in range(width + 1)]
-    tops = [max(scores[start:end]) for start, end in zip(edges, edges[1:], strict=False)]
+    tops = [max(scores[start:end]) for start, end in pairwise(edges)]
     low, high = min(tops), max(tops)
     return "".join(BARS[round((top - low) / max(high - low, 1e-9) * (len(BARS) - 1))] for top in tops)
 

@@ -3,9 +3,10 @@
 Two videos are near-duplicates if, laid over one another with some offset, their embeddings agree along all of the time
 that they share, and that is at least half of the shorter one. Candidates are pairs of nearest neighbours among the
 clips, which an inverted file finds in time that grows with N^1.5; each pair votes for an offset, and only offsets with
-votes are looked at. Windows of two videos need not begin together: a pair of neighbouring clips is compared with the mean of the other video's
-embeddings over the same time. Embeddings are compared after the mean of the library was taken off, so that what
-all clips share does not count. Nothing is ever deleted; videos played faster or mirrored are not found.
+votes are looked at. Windows of two videos need not begin together: a pair of neighbouring clips is compared with the
+mean of the other video's embeddings over the same time. Embeddings are compared after the mean of the library was taken
+off, so that what all clips share does not count. Nothing is ever deleted; videos played faster, or mirrored, are not
+found.
 
 Shapes: N clips of the library, R of them representatives, K neighbours, D width of an embedding.
 """
@@ -93,7 +94,7 @@ class _Film:
         return unit(total_ND / (ends - starts)[:, None] - self.mean_D)
 
     def spans_within(self, first: float, last: float) -> Floats:
-        """Return the spans of its pairs of neighbouring clips within a time, `[N, 2]`; of one clip, where it has no pair."""
+        """Return the spans of its pairs of neighbouring clips within a time, `[N, 2]`; of one clip, if it has no pair."""
         starts, ends = np.maximum(self.starts, first), np.minimum(self.ends, last)
         is_whole_N = ends - starts >= 0.75 * (self.ends - self.starts)
         starts, ends = starts[is_whole_N], ends[is_whole_N]

@@ -73,7 +73,7 @@ def timecode(frame: int, rate: Fraction) -> str:
 
 
 def frame_of(code: str, rate: Fraction) -> int | None:
-    """Read `hh:mm:ss:ff`, or with `;` before the frames, which says that numbers are left out; None for anything else."""
+    """Read `hh:mm:ss:ff`, or `hh:mm:ss;ff`, which says that numbers are left out; None for anything else."""
     parts = code.replace(";", ":").split(":")
     if len(parts) != 4 or not all(part.isdigit() for part in parts):
         return None
