@@ -9,7 +9,7 @@ import pytest
 
 from polyreel.errors import ItemsFailedError, VideoError
 from polyreel.search.cuts import copy_moments, write_cut_list
-from polyreel.search.index import Hit
+from polyreel.search.hits import Hit
 from polyreel.search.moments import Moment
 from polyreel.video.decode import decode_frames, probe
 

@@ -9,7 +9,7 @@ from polyreel.search.encoder import SearchEncoder
 from polyreel.search.index import Index
 from polyreel.search.library import update_library
 from polyreel.search.sequences import ClipSequence
-from polyreel.search.table import IndexedClip
+from polyreel.search.rows import IndexedClip
 from polyreel.similarity import unit
 
 FPS = 5

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from polyreel.errors import DataError
-from polyreel.search.index import Hit
+from polyreel.search.hits import Hit
 from polyreel.search.moments import Moment, join_hits
 from polyreel.search.sequences import ClipSequence
 from polyreel.similarity import Embeddings

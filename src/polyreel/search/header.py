@@ -1,12 +1,18 @@
 """What an index was made with: the file `index.json` in its folder."""
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from polyreel.errors import DataError
 from polyreel.settings import Settings
 
-SCHEMA_VERSION = 1
+if TYPE_CHECKING:
+    from polyreel.search.encoder import SearchEncoder
+
+SCHEMA_VERSION = 2
 HEADER_FILE = "index.json"
 
 
@@ -24,3 +30,28 @@ class IndexHeader(Settings):
 def is_index(folder: Path) -> bool:
     """Tell whether an index lies in a folder."""
     return (folder / HEADER_FILE).is_file()
+
+
+def open_encoder(folder: Path, header: IndexHeader) -> "SearchEncoder":
+    """Open the encoder that an index was made with, where it was; this loads the model.
+
+    Raises:
+        DataError: the model lived in memory alone, or is not where it was.
+        FingerprintError: the extractor is not what the model was trained with.
+    """
+    if header.model_folder is None:
+        raise DataError(f"{folder} was made with a model that is in no folder; hand its encoder to Index.open")
+    from polyreel.search.encoder import SearchEncoder
+
+    model, library = ((folder / place).resolve() for place in (header.model_folder, header.library_folder))
+    if not model.is_dir():
+        raise DataError(
+            f"{folder} was made with the model {model}, which is not there any more; say where it is now: "
+            f"polyreel index {library} --model MODEL -o {folder}"
+        )
+    return SearchEncoder.open(model, header.extractor)
+
+
+def relative_path(path: Path, folder: Path) -> str:
+    """Spell a path as seen from a folder, so that both can be moved together."""
+    return os.path.relpath(path.resolve(), folder.resolve())

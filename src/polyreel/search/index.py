@@ -7,42 +7,28 @@ clips is faster than an index on disk. An index opens without loading the model;
 Shapes: N clips, D width of an embedding.
 """
 
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from polyreel.data.speech import Speech
 from polyreel.errors import DataError, FingerprintError
-from polyreel.search.header import HEADER_FILE, SCHEMA_VERSION, IndexHeader, is_index
+from polyreel.search.filter import Filter
+from polyreel.search.header import HEADER_FILE, SCHEMA_VERSION, IndexHeader, is_index, open_encoder, relative_path
+from polyreel.search.hits import Hit, SpeechHit, hit_of
+from polyreel.search.hubs import KnownHubs
+from polyreel.search.rows import CLIP_COLUMNS, IndexedClip, lines_of, make_rows
 from polyreel.search.sequences import ClipSequence, sequences_of
-from polyreel.search.table import ClipTable, IndexedClip
+from polyreel.search.table import ClipTable
 from polyreel.settings import read_header
-from polyreel.similarity import Embeddings, Hubs, find_hubs, less_hubs, similarities, top_k
+from polyreel.similarity import Embeddings, less_hubs, similarities, top_k
 from polyreel.storage import is_vacant, write_aside, write_json
 
 if TYPE_CHECKING:
     from polyreel.search.encoder import SearchEncoder
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hit:
-    """One answer to a query.
-
-    Attributes:
-        clip_id: the clip's name in the index.
-        video: the file.
-        start_seconds: where in the file the clip starts.
-        end_seconds: where it ends.
-        score: cosine similarity of query and clip, -1 to 1; with a query bank hits are not ordered by it.
-    """
-
-    clip_id: str
-    video: Path
-    start_seconds: float
-    end_seconds: float
-    score: float
 
 
 class Index:
@@ -58,7 +44,7 @@ class Index:
         self.header = header
         self._given_encoder = encoder
         self._table = ClipTable(folder, header.dim)
-        self._hubs: dict[str, tuple[Embeddings, Hubs]] = {}
+        self._hubs = KnownHubs()
 
     @classmethod
     def create(cls, folder: Path | str, encoder: "SearchEncoder", library_folder: Path | str) -> "Index":
@@ -80,8 +66,8 @@ class Index:
             encoder_fingerprint=encoder.fingerprint,
             dim=encoder.dim,
             extractor=encoder.extractor.source,
-            model_folder=None if encoder.model_folder is None else _relative(encoder.model_folder, folder),
-            library_folder=_relative(Path(library_folder), folder),
+            model_folder=None if encoder.model_folder is None else relative_path(encoder.model_folder, folder),
+            library_folder=relative_path(Path(library_folder), folder),
         )
         with write_aside(folder) as aside:
             ClipTable.create(aside, header.dim)
@@ -123,17 +109,7 @@ class Index:
         """
         if self._given_encoder is not None:
             return self._given_encoder
-        if self.header.model_folder is None:
-            raise DataError(f"{self.folder} was made with a model that is in no folder; hand its encoder to Index.open")
-        from polyreel.search.encoder import SearchEncoder
-
-        model = (self.folder / self.header.model_folder).resolve()
-        if not model.is_dir():
-            raise DataError(
-                f"{self.folder} was made with the model {model}, which is not there any more; say where it is now: "
-                f"polyreel index {self.library_folder} --model MODEL -o {self.folder}"
-            )
-        encoder = SearchEncoder.open(model, self.header.extractor)
+        encoder = open_encoder(self.folder, self.header)
         self.check_fingerprint(encoder.fingerprint)
         return encoder
 
@@ -158,7 +134,7 @@ class Index:
         self.check_fingerprint(encoder.fingerprint)
         places = {"extractor": encoder.extractor.source}
         if encoder.model_folder is not None:
-            places["model_folder"] = _relative(encoder.model_folder, self.folder)
+            places["model_folder"] = relative_path(encoder.model_folder, self.folder)
         followed = self.header.model_copy(update=places)
         if followed != self.header:
             self.header = followed
@@ -171,20 +147,31 @@ class Index:
         """Return the stamp each video had when it was indexed, by its path in the library."""
         return self._table.file_stamps()
 
-    def add(self, clips: Sequence[IndexedClip], embeddings_ND: Embeddings, encoder_fingerprint: str) -> None:
+    def add(
+        self,
+        clips: Sequence[IndexedClip],
+        embeddings_ND: Embeddings,
+        encoder_fingerprint: str,
+        *,
+        speech: Iterable[Speech] = (),
+        thumbnails: Mapping[str, bytes] | None = None,
+    ) -> None:
         """Put in all clips of some videos, in place of what the index held of these videos, in one commit.
 
         Args:
-            clips: one or more.
+            clips: one or more, each id once.
             embeddings_ND: their unit-length embeddings, `[N, D]`.
             encoder_fingerprint: of what made them.
+            speech: what is said in these videos, its `video` spelt as the clips' is.
+            thumbnails: JPEG files by clip id.
 
         Raises:
             FingerprintError: they come from another encoder than the index's.
             ValueError: they are not one finite row of the index's width a clip.
+            DataError: an own column holds another kind of value than before.
         """
         self.check_fingerprint(encoder_fingerprint)
-        self._table.put(clips, embeddings_ND)
+        self._table.put(make_rows(clips, embeddings_ND, self.header.dim, speech, thumbnails))
 
     def remove(self, videos: Sequence[str]) -> None:
         """Take out all clips of some videos, named by their paths in the library, in one commit."""
@@ -194,21 +181,45 @@ class Index:
         """Join the small files that many commits leave; readers are not disturbed."""
         self._table.compact()
 
-    def search(self, query: str, k: int = 5, *, bank: str | None = None) -> list[Hit]:
+    def search(
+        self,
+        query: str | Embeddings,
+        k: int = 5,
+        *,
+        filter: Filter | None = None,
+        threshold: float | None = None,
+        offset: int = 0,
+        bank: str | None = None,
+    ) -> list[Hit]:
         """Find the clips that answer a query, best first.
 
         Args:
-            query: words in any language the model reads.
-            k: how many hits, 1 or more; fewer where the index has fewer clips.
+            query: words in any language the model reads, or a unit-length embedding `[D]`.
+            k: how many hits, 1 or more; fewer only where fewer clips may be found.
+            filter: which clips may be found; None: all.
+            threshold: lowest score of a hit; None: none.
+            offset: how many of the best hits to leave out, for paging.
             bank: take off what hubs have too much, as the model's query bank says: in which of its languages, or
                 "all" where the query's language is not known; None for the cosine alone.
 
         Raises:
-            ValueError: the query is empty, or k is below 1.
+            ValueError: the query is empty or of another width than the index's, k is below 1, or offset below 0.
             DataError: the index's model is not there any more, or has no bank, or none in this language.
             FingerprintError: the model or the extractor has changed since the index or the bank was made.
         """
-        return self.nearest(self.embed(query), k, bank=bank)
+        _check_page(k, offset)
+        embedding_D = self.embed(query) if isinstance(query, str) else query
+        clips, embeddings_ND = self._table.matrix()
+        sims_QN = ordered_QN = similarities(embedding_D[None], embeddings_ND)
+        if bank is not None and len(clips):
+            ordered_QN = less_hubs(sims_QN, self._hubs.by(bank, self.encoder, embeddings_ND))
+        if filter is not None:
+            allowed = np.flatnonzero(filter.mask(clips))
+            clips, sims_QN, ordered_QN = clips.take(allowed), sims_QN[:, allowed], ordered_QN[:, allowed]
+        best_K = top_k(ordered_QN, offset + k)[0][0, offset:]
+        scored = zip(clips.take(best_K).to_pylist(), sims_QN[0, best_K].tolist(), strict=True)
+        hits = [hit_of(row, self.library_folder, score) for row, score in scored]
+        return [hit for hit in hits if threshold is None or hit.score >= threshold]
 
     def embed(self, query: str) -> Embeddings:
         """Return a query's unit-length embedding `[D]`.
@@ -226,38 +237,45 @@ class Index:
         """Return the mean cosine similarity of all clips with a unit-length embedding `[D]`; 0 in an empty index."""
         return float(self._table.mean_D() @ embedding_D)
 
-    def nearest(self, embedding_D: Embeddings, k: int = 5, *, bank: str | None = None) -> list[Hit]:
-        """Find the clips most similar to a unit-length embedding `[D]`, best first; `bank` as for `search`.
+    def find_speech(self, text: str, k: int = 5, *, filter: Filter | None = None, offset: int = 0) -> list[SpeechHit]:
+        """Find the clips in which words are said, by speech or subtitles, best first.
+
+        Args:
+            text: words as they are said; a clip with some of them is found, one with more and rarer ones before it.
+            k: how many hits, 1 or more.
+            filter: which clips may be found; None: all.
+            offset: how many of the best hits to leave out, for paging.
 
         Raises:
-            ValueError: the embedding has another width than the index's, or k is below 1.
+            ValueError: the text is empty, k is below 1, or offset below 0.
         """
-        clips, embeddings_ND = self._table.matrix()
-        sims_QN = similarities(embedding_D[None], embeddings_ND)
-        ordered_QN = sims_QN if bank is None or not len(clips) else less_hubs(sims_QN, self._hubs_by(bank))
-        positions_QK, _ = top_k(ordered_QN, k)
-        scores_QK = sims_QN[[[0]], positions_QK]
-        rows = clips.take(positions_QK[0]).to_pylist()
-        return [self._hit(row, float(score)) for row, score in zip(rows, scores_QK[0], strict=True)]
+        if not text.strip():
+            raise ValueError("the query is empty; give a word that is said")
+        _check_page(k, offset)
+        rows = self._table.find_speech(text, offset + k, filter)[offset:]
+        return [
+            SpeechHit(hit=hit_of(row, self.library_folder, float(str(row["_score"]))), lines=lines_of(row))
+            for row in rows
+        ]
 
-    def _hubs_by(self, bank: str) -> Hubs:
-        """What the query bank says about the clips; asked once, until the index changes."""
-        _, embeddings_ND = self._table.matrix()
-        known = self._hubs.get(bank)
-        if known is None or known[0] is not embeddings_ND:
-            opened = self.encoder.query_bank
-            rows_BD = opened.rows(None if bank == "all" else bank)
-            known = self._hubs[bank] = embeddings_ND, find_hubs(rows_BD, embeddings_ND, opened.temperature)
-        return known[1]
-
-    def like(self, clip_id: str, k: int = 5) -> list[Hit]:
-        """Find the clips most similar to one in the index, best first; the clip itself is left out.
+    def lines(self, clip_id: str) -> tuple[Speech, ...]:
+        """Return what is said in a clip, in the order of time.
 
         Raises:
             KeyError: there is no such clip.
-            ValueError: k is below 1.
         """
-        return [hit for hit in self.nearest(self.embedding(clip_id), k + 1) if hit.clip_id != clip_id][:k]
+        return lines_of(self._table.row(clip_id, ["video", "lines"]))
+
+    def thumbnail(self, clip_id: str) -> bytes | None:
+        """Return the JPEG file that was stored with a clip, if any; a clip that is not there raises KeyError."""
+        picture = self._table.row(clip_id, ["thumbnail"])["thumbnail"]
+        assert picture is None or isinstance(picture, bytes)
+        return picture
+
+    def like(self, clip_id: str, k: int = 5, *, filter: Filter | None = None) -> list[Hit]:
+        """Find the clips most similar to one in the index, which is left out; without such a clip, KeyError."""
+        hits = self.search(self.embedding(clip_id), k + 1, filter=filter)
+        return [hit for hit in hits if hit.clip_id != clip_id][:k]
 
     def embedding(self, clip_id: str) -> Embeddings:
         """Return a clip's unit-length embedding `[D]`.
@@ -265,8 +283,7 @@ class Index:
         Raises:
             KeyError: there is no such clip.
         """
-        embedding_D: Embeddings = self._table.matrix()[1][self._table.row_of(clip_id)]
-        return embedding_D
+        return np.asarray(self._table.row(clip_id, ["vector"])["vector"], np.float32)
 
     def sequences(self, videos: Sequence[str] | None = None) -> Iterator[ClipSequence]:
         """Yield the clips of some videos, named by their paths in the library, or of all, with their embeddings."""
@@ -278,17 +295,9 @@ class Index:
         Raises:
             KeyError: there is no such clip.
         """
-        return self._hit(self._table.matrix()[0].slice(self._table.row_of(clip_id), 1).to_pylist()[0], 1.0)
-
-    def _hit(self, row: dict[str, str | float], score: float) -> Hit:
-        return Hit(
-            clip_id=str(row["clip_id"]),
-            video=self.library_folder / str(row["video"]),
-            start_seconds=float(row["start_seconds"]),
-            end_seconds=float(row["end_seconds"]),
-            score=score,
-        )
+        return hit_of(self._table.row(clip_id, CLIP_COLUMNS), self.library_folder, 1.0)
 
 
-def _relative(path: Path, folder: Path) -> str:
-    return os.path.relpath(path.resolve(), folder.resolve())
+def _check_page(k: int, offset: int) -> None:
+    if k < 1 or offset < 0:
+        raise ValueError(f"k is {k} and offset {offset}; expected 1 or more, and 0 or more")

@@ -16,7 +16,7 @@ from polyreel.progress import Progress, silent
 from polyreel.search.encoder import SearchEncoder
 from polyreel.search.header import is_index
 from polyreel.search.index import Index
-from polyreel.search.table import IndexedClip
+from polyreel.search.rows import IndexedClip
 from polyreel.similarity import Embeddings
 from polyreel.storage import fingerprint
 from polyreel.video.decode import find_videos, probe

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from polyreel.search.index import Hit
+from polyreel.search.hits import Hit
 from polyreel.similarity import Embeddings
 
 DEFAULT_GAP_SECONDS = 1.0
@@ -24,7 +24,7 @@ class Searchable(Protocol):
     def __len__(self) -> int:
         """Return the number of clips."""
 
-    def nearest(self, embedding_D: Embeddings, k: int = 5) -> list[Hit]:
+    def search(self, query: Embeddings, k: int = 5) -> list[Hit]:
         """Return the best clips, best first."""
 
     def average_similarity(self, embedding_D: Embeddings) -> float:
@@ -98,7 +98,7 @@ def find_moments(
     background = index.average_similarity(embedding_D)
     num_hits = k * _HITS_A_MOMENT
     while True:
-        hits = index.nearest(embedding_D, max(num_hits, k))
+        hits = index.search(embedding_D, max(num_hits, k))
         moments = join_hits(hits, background=background, gap_seconds=gap_seconds)
         if len(moments) >= k or num_hits >= len(index):
             return moments[:k]

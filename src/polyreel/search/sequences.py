@@ -6,13 +6,13 @@ them without being decoded.
 Shapes: N clips of a video, D width of an embedding.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 
-from polyreel.search.table import IndexedClip
+from polyreel.search.filter import COLUMN_PREFIX
+from polyreel.search.rows import IndexedClip
 from polyreel.similarity import Embeddings
 
 
@@ -45,9 +45,15 @@ def sequences_of(rows: pa.Table, dim: int) -> Iterator[ClipSequence]:
         return
     rows = rows.sort_by([("video", "ascending"), ("start_seconds", "ascending"), ("clip_id", "ascending")])
     vectors_ND = rows["vector"].combine_chunks().flatten().to_numpy().reshape(-1, dim)
-    facts = rows.select(list(IndexedClip.__dataclass_fields__))
-    videos = np.asarray(rows["video"].to_pylist(), object)
+    videos = rows["video"].to_pylist()
     starts = [place for place in range(len(videos)) if place == 0 or videos[place] != videos[place - 1]]
     for start, end in zip(starts, [*starts[1:], len(videos)], strict=True):
-        clips = tuple(IndexedClip(**row) for row in facts.slice(start, end - start).to_pylist())
-        yield ClipSequence(video=clips[0].video, clips=clips, embeddings_ND=vectors_ND[start:end])
+        clips = tuple(map(clip_of, rows.slice(start, end - start).drop_columns(["vector"]).to_pylist()))
+        yield ClipSequence(video=videos[start], clips=clips, embeddings_ND=vectors_ND[start:end])
+
+
+def clip_of(row: Mapping[str, object]) -> IndexedClip:
+    """Return the clip that a row was made of."""
+    facts = {name: row[name] for name in IndexedClip.__dataclass_fields__ if name in row}
+    own = {name.removeprefix(COLUMN_PREFIX): value for name, value in row.items() if name.startswith(COLUMN_PREFIX)}
+    return IndexedClip(**facts, columns={name: value for name, value in own.items() if value is not None})

@@ -1,13 +1,14 @@
 """The table of an index: a row a clip, with its embedding. The only file of this room that knows LanceDB.
 
-Every change is one commit, so whoever reads meanwhile, in this process or another, sees all of it or nothing. Exact
-search wants all embeddings as one matrix, which is read once and kept until somebody commits.
+Every change is one commit, so whoever reads meanwhile, in this process or another, sees all of it or nothing. What is
+said is found through the table's full-text index, whose tokenizer, ICU's, knows words where they are written without
+spaces. Rows that no index covers yet are found all the same. Exact search wants all embeddings as one matrix, which is
+read once and kept until somebody commits.
 
 Shapes: N clips, D width of an embedding.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -15,34 +16,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from polyreel.errors import DataError
+from polyreel.search.filter import COLUMN_PREFIX, Filter, Value, kind_of
+from polyreel.search.rows import CLIP_COLUMNS, row_schema
 from polyreel.similarity import Embeddings
 
 if TYPE_CHECKING:
     import lancedb
 
 _NAME = "clips"
-
-
-@dataclass(frozen=True, kw_only=True)
-class IndexedClip:
-    """What an index keeps of a clip beside its embedding.
-
-    Attributes:
-        clip_id: unique in the index.
-        video: path of the file, relative to the library's folder.
-        start_seconds: first moment of the clip.
-        end_seconds: first moment after it.
-        file_stamp: changes when the file does.
-    """
-
-    clip_id: str
-    video: str
-    start_seconds: float
-    end_seconds: float
-    file_stamp: str
+_SQL_KINDS = {pa.string(): "string", pa.float64(): "double", pa.bool_(): "boolean"}
+_IN_MEMORY = ("row_key", *CLIP_COLUMNS, "date_seconds", "video_seconds")
 
 
 class ClipTable:
@@ -62,7 +47,11 @@ class ClipTable:
     @classmethod
     def create(cls, folder: Path, dim: int) -> "ClipTable":
         """Make an empty table."""
-        _connect(folder).create_table(_NAME, schema=_schema(dim))
+        from lancedb.index import FTS
+
+        table = _connect(folder).create_table(_NAME, schema=row_schema(dim))
+        words = FTS(base_tokenizer="icu", stem=False, remove_stop_words=False, ascii_folding=True)
+        table.create_index("speech", config=words)
         return cls(folder, dim)
 
     def __len__(self) -> int:
@@ -73,38 +62,76 @@ class ClipTable:
         rows = self._table.search().select(["video", "file_stamp"]).to_arrow()
         return dict(zip(rows["video"].to_pylist(), rows["file_stamp"].to_pylist(), strict=True))
 
-    def put(self, clips: Sequence[IndexedClip], embeddings_ND: Embeddings) -> None:
+    def put(self, rows: pa.Table) -> None:
         """Put in all clips of some videos, in place of what was there of these videos, in one commit.
 
+        Args:
+            rows: what `make_rows` made. An own column that the table lacks is added first.
+
         Raises:
-            ValueError: the embeddings are not one finite row of the table's width a clip.
+            DataError: an own column holds another kind of value than before.
         """
-        if embeddings_ND.shape != (len(clips), self.dim) or not np.isfinite(embeddings_ND).all():
-            raise ValueError(
-                f"{len(clips)} clips have embeddings of shape {list(embeddings_ND.shape)}; expected finite numbers "
-                f"[{len(clips)}, {self.dim}]"
-            )
-        flat = pa.array(np.ascontiguousarray(embeddings_ND, np.float32).ravel())
-        rows = pa.Table.from_pylist([asdict(clip) for clip in clips])
-        rows = rows.append_column("vector", pa.FixedSizeListArray.from_arrays(flat, self.dim))
+        self._widen(rows.schema)
+        schema = self._table.schema
+        columns = [
+            rows[each.name] if each.name in rows.column_names else pa.nulls(len(rows), each.type) for each in schema
+        ]
         merge = self._table.merge_insert("clip_id").when_matched_update_all().when_not_matched_insert_all()
-        of_these_videos = _among({clip.video for clip in clips})
-        merge.when_not_matched_by_source_delete(of_these_videos).execute(rows.cast(_schema(self.dim)))
+        of_these_videos = _among("video", sorted({*rows["video"].to_pylist()}))
+        merge.when_not_matched_by_source_delete(of_these_videos).execute(pa.table(columns, schema=schema))
+
+    def _widen(self, wanted: pa.Schema) -> None:
+        known = self._table.schema
+        for each in wanted:
+            if each.name in known.names and known.field(each.name).type != each.type:
+                name, kind = each.name.removeprefix(COLUMN_PREFIX), known.field(each.name).type
+                raise DataError(f"the column {name!r} holds {kind} in {self.folder}, and now {each.type}; rename it")
+        new = {each.name: f"CAST(NULL AS {_SQL_KINDS[each.type]})" for each in wanted if each.name not in known.names}
+        if new:
+            self._table.add_columns(new)
 
     def remove(self, videos: Sequence[str]) -> None:
         """Take out all clips of some videos, in one commit; videos that are not there are passed over."""
         if videos:
-            self._table.delete(_among(videos))
+            self._table.delete(_among("video", sorted(videos)))
 
     def compact(self) -> None:
         """Join the small files that many commits leave; readers are not disturbed."""
         self._table.optimize()
 
+    def find_speech(self, text: str, k: int, wanted: Filter | None = None) -> list[dict[str, object]]:
+        """Return rows of the clips in which words are said, best first, with `lines` and BM25's `_score`."""
+        query = self._table.search(text, query_type="fts", fts_columns="speech")
+        if condition := sql(wanted or Filter(), self._table.schema):
+            query = query.where(condition, prefilter=True)
+        found: list[dict[str, object]] = query.select([*CLIP_COLUMNS, "lines", "_score"]).limit(k).to_list()
+        return sorted(found, key=lambda row: (-float(str(row["_score"])), str(row["clip_id"])))
+
+    def row(self, clip_id: str, columns: Sequence[str]) -> Mapping[str, object]:
+        """Return some columns of a clip.
+
+        Raises:
+            KeyError: there is no such clip.
+        """
+        found = self._table.search().where(_among("clip_id", [clip_id])).select(list(columns)).limit(1).to_list()
+        if not found:
+            raise KeyError(f"there is no clip {clip_id!r}")
+        row: Mapping[str, object] = found[0]
+        return row
+
+    def rows(self, videos: Sequence[str] | None = None) -> pa.Table:
+        """Return the rows of some videos, or of all, without what is said and shown; absent videos are passed over."""
+        wanted = [name for name in self._table.schema.names if name not in ("lines", "speech", "thumbnail")]
+        asked = self._table.search().select(wanted)
+        return (asked if videos is None else asked.where(_among("video", videos))).to_arrow()
+
     def matrix(self) -> tuple[pa.Table, Embeddings]:
         """Return all clips in the order of their ids, and their embeddings `[N, D]`."""
         version = self._table.version
         if self._cache is None or self._cache[0] != version:
-            rows = self._table.to_arrow().sort_by("clip_id")
+            own = [name for name in self._table.schema.names if name.startswith(COLUMN_PREFIX)]
+            wanted = [*_IN_MEMORY, "speech_langs", *own, "vector"]
+            rows = self._table.search().select(wanted).to_arrow().sort_by("clip_id")
             numbers = rows["vector"].combine_chunks().flatten().to_numpy()
             self._cache = version, rows.drop_columns(["vector"]), numbers.reshape(-1, self.dim)
         return self._cache[1:]
@@ -117,34 +144,11 @@ class ClipTable:
             self._mean = embeddings_ND, mean_D
         return self._mean[1]
 
-    def rows(self, videos: Sequence[str] | None = None) -> pa.Table:
-        """Return the rows of some videos, or of all, with their embeddings; videos that are not there are passed over."""
-        asked = self._table.search()
-        return (asked if videos is None else asked.where(_among(videos))).to_arrow()
-
-    def row_of(self, clip_id: str) -> int:
-        """Return the row of a clip in `matrix`.
-
-        Raises:
-            KeyError: there is no such clip.
-        """
-        row = pc.index(self.matrix()[0]["clip_id"], clip_id).as_py()
-        if row < 0:
-            raise KeyError(f"there is no clip {clip_id!r}")
-        return int(row)
-
     @cached_property
     def _table(self) -> "lancedb.table.Table":
         if not (self.folder / f"{_NAME}.lance").is_dir():
             raise DataError(f"{self.folder} has lost its table {_NAME}.lance; delete the index and make it anew")
         return _connect(self.folder).open_table(_NAME)
-
-
-def _schema(dim: int) -> pa.Schema:
-    texts = [pa.field(name, pa.string(), nullable=False) for name in ("clip_id", "video")]
-    times = [pa.field(name, pa.float64(), nullable=False) for name in ("start_seconds", "end_seconds")]
-    stamp = pa.field("file_stamp", pa.string(), nullable=False)
-    return pa.schema([*texts, *times, stamp, pa.field("vector", pa.list_(pa.float32(), dim), nullable=False)])
 
 
 def _connect(folder: Path) -> "lancedb.DBConnection":
@@ -154,6 +158,34 @@ def _connect(folder: Path) -> "lancedb.DBConnection":
     return lancedb.connect(folder, read_consistency_interval=timedelta(0))
 
 
-def _among(videos: Iterable[str]) -> str:
-    quoted = ", ".join("'" + video.replace("'", "''") + "'" for video in sorted(videos))
-    return f"video IN ({quoted})"
+def sql(wanted: Filter, schema: pa.Schema) -> str:
+    """Spell a filter as a condition in SQL; empty for one that lets everything pass."""
+    conditions: list[str] = []
+    if wanted.folder:
+        folder = wanted.folder
+        conditions.append(f"(video = {_quoted(folder)} OR starts_with(video, {_quoted(folder + '/')}))")
+    elif wanted.is_pattern:
+        conditions.append(f"regexp_like(video, {_quoted(wanted.pattern)})")
+    for name, (low, high, is_closed) in wanted.ranges.items():
+        if name not in schema.names or not pa.types.is_floating(schema.field(name).type):
+            return "false"
+        conditions += [] if low is None else [f"`{name}` >= {float(low)!r}"]
+        conditions += [] if high is None else [f"`{name}` {'<=' if is_closed else '<'} {float(high)!r}"]
+    for name, values in wanted.choices.items():
+        if name not in schema.names:
+            return "false"
+        conditions.append(_among(name, [value for value in values if kind_of(value) == schema.field(name).type]))
+    if wanted.langs:
+        conditions.append(f"array_has_any(speech_langs, [{', '.join(map(_quoted, wanted.langs))}])")
+    return " AND ".join(conditions)
+
+
+def _quoted(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(float(value))
+
+
+def _among(name: str, values: Iterable[Value]) -> str:
+    quoted = ", ".join(_quoted(value) for value in values)
+    return f"`{name}` IN ({quoted})" if quoted else "false"

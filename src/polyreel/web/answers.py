@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from polyreel.languages import LANGUAGES, text_direction
-from polyreel.search.index import Hit
+from polyreel.search.hits import Hit
 from polyreel.search.moments import Moment
 from polyreel.web.site import Library, name_of_clip
 

@@ -11,7 +11,7 @@ from threading import Lock
 from PIL import Image
 
 from polyreel.errors import VideoError
-from polyreel.search.index import Hit
+from polyreel.search.hits import Hit
 from polyreel.storage import fingerprint, write_aside
 from polyreel.video.decode import decode_frames
 from polyreel.video.export import make_preview

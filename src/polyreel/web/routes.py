@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse, PlainTextResponse
 from fastapi.responses import Response as PlainResponse
 
 from polyreel import __version__
-from polyreel.search.index import Hit
+from polyreel.search.hits import Hit
 from polyreel.web.access import COOKIE, SESSION_SECONDS, is_same
 from polyreel.web.answers import (
     ClipAnswer,

@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
-from polyreel.search.index import Hit, Index
+from polyreel.search.hits import Hit
+from polyreel.search.index import Index
 from polyreel.search.moments import Moment, find_moments, join_hits
 from polyreel.web.access import Access, Sessions
 from polyreel.web.counters import Counters
@@ -48,7 +49,7 @@ class Library:
         """Return k hits, leaving out the `first` best; the model answers one query at a time."""
         with self._asking:
             embedding_D = self.index.embed(query)
-        return self.index.nearest(embedding_D, first + k)[first:]
+        return self.index.search(embedding_D, first + k)[first:]
 
     def moments(self, query: str, first: int, k: int) -> list[Moment]:
         """Return k moments, leaving out the `first` best."""
