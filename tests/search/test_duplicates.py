@@ -8,8 +8,8 @@ from polyreel.search.duplicates import DuplicatePair, find_duplicates, group_dup
 from polyreel.search.encoder import SearchEncoder
 from polyreel.search.index import Index
 from polyreel.search.library import update_library
-from polyreel.search.sequences import ClipSequence
 from polyreel.search.rows import IndexedClip
+from polyreel.search.sequences import ClipSequence
 from polyreel.similarity import unit
 
 FPS = 5

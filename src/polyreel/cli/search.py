@@ -1,14 +1,19 @@
 """Verbs that search: index, search."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, BadParameter, Option
+from typer import Argument, BadParameter, Option, confirm
 
 from polyreel.cli.cutting import InVideo, print_curve, video_in
 from polyreel.cli.options import AsJson, Quiet, Threads, model_folder, print_json, use_threads
 from polyreel.cli.progress import clock_time, shown
+
+if TYPE_CHECKING:
+    from polyreel import Index
+    from polyreel.search.library import LibraryUpdate
 
 
 def index(
@@ -23,12 +28,16 @@ def index(
     extractor: Annotated[
         str | None, Option("--extractor", metavar="NAME", help="onnx:PATH, if the model's network has moved.")
     ] = None,
+    watch: Annotated[bool, Option("--watch", help="Stay, and follow the folder until Ctrl-C.")] = False,
+    prune: Annotated[bool, Option("--prune", help="Drop videos whose whole folder is gone, too.")] = False,
     threads: Threads = 1,
     quiet: Quiet = False,
 ) -> None:
     """Index a folder of videos, or bring its index up to date.
 
-    New and changed files are added, files that are gone are dropped, all others are left alone.
+    New and changed files are added, deleted ones dropped, moved ones follow, all others are left alone. Subtitles
+    beside and inside videos are read too. With another --model a second index is built, and takes the old one's place
+    when it is complete.
 
     Example: polyreel index ~/videos --model demo/runs/c2kd -o library
     """
@@ -42,11 +51,36 @@ def index(
     encoder = None if model is None else SearchEncoder.open(model_folder(model), extractor)
     opened = open_library(folder, videos, encoder)
     with shown(quiet) as progress:
-        update = update_library(opened, videos, opened.encoder, progress=progress)
-    print(
-        f"{folder}: {len(opened)} clips; videos indexed {update.num_indexed}, removed {update.num_removed}, "
-        f"unchanged {update.num_unchanged}"
-    )
+        update = update_library(opened, videos, opened.encoder, prune=prune, progress=progress)
+    if update.missing and _wants_to_drop(update):
+        update = update_library(opened, videos, opened.encoder, prune=True)
+    print(f"{folder}: {len(opened)} clips; {_what_changed(update)}", flush=True)
+    if watch:
+        from polyreel.search.watching import watch_library
+
+        print(f"following {videos}  (Ctrl-C stops)", flush=True)
+        watch_library(opened, videos, opened.encoder, report=lambda one: _tell_update(opened, one))
+
+
+def _wants_to_drop(update: "LibraryUpdate") -> bool:
+    """Say what is missing, and ask whoever sits there; nobody's answer is no."""
+    some = ", ".join(update.missing[:3]) + (" …" if len(update.missing) > 3 else "")
+    print(f"{len(update.missing)} videos are not there, and neither is their folder: {some}", file=sys.stderr)
+    if sys.stdin.isatty() and confirm("A disk may be away. Drop them from the index?", default=False, err=True):
+        return True
+    print("they stay in the index; --prune drops them", file=sys.stderr)
+    return False
+
+
+def _tell_update(index: "Index", update: "LibraryUpdate") -> None:
+    print(f"{len(index)} clips; {_what_changed(update)}", flush=True)
+    for video, reason in update.failures.items():
+        print(f"{video}: {reason}", file=sys.stderr, flush=True)
+
+
+def _what_changed(update: "LibraryUpdate") -> str:
+    moved = f"moved or touched {update.num_reused}, " if update.num_reused else ""
+    return f"videos indexed {update.num_indexed}, {moved}removed {update.num_removed}, unchanged {update.num_unchanged}"
 
 
 def search(

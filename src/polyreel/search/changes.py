@@ -70,6 +70,11 @@ class Changes:
     missing: tuple[str, ...] = ()
     num_unchanged: int = 0
 
+    @property
+    def num_videos(self) -> int:
+        """How many videos the folder has."""
+        return len(self.to_encode) + len(self.to_reuse) + len(self.failed) + self.num_unchanged
+
 
 def find_changes(known: Mapping[str, FileStamp], library: Path, window_seconds: float) -> Changes:
     """Compare a folder with what an index knows.

@@ -94,7 +94,7 @@ class _Film:
         return unit(total_ND / (ends - starts)[:, None] - self.mean_D)
 
     def spans_within(self, first: float, last: float) -> Floats:
-        """Return the spans of its pairs of neighbouring clips within a time, `[N, 2]`; of one clip, if it has no pair."""
+        """Return the spans of its pairs of neighbouring clips within a time, `[N, 2]`; or of its only clip."""
         starts, ends = np.maximum(self.starts, first), np.minimum(self.ends, last)
         is_whole_N = ends - starts >= 0.75 * (self.ends - self.starts)
         starts, ends = starts[is_whole_N], ends[is_whole_N]

@@ -24,6 +24,7 @@ class IndexHeader(Settings):
     dim: int = Field(ge=1, description="width of an embedding")
     extractor: str = Field(description="what `open_extractor` takes")
     model_folder: str | None = Field(description="relative to the index; none for a model that lived in memory alone")
+    part: str = Field(default="", description="the folder in the index that holds its rows; empty: the index itself")
     library_folder: str = Field(description="the videos' folder, relative to the index's")
 
 

@@ -43,7 +43,7 @@ class Index:
         self.folder = folder
         self.header = header
         self._given_encoder = encoder
-        self._table = ClipTable(folder, header.dim)
+        self._table = ClipTable(folder / header.part, header.dim)
         self._hubs = KnownHubs()
 
     @classmethod
@@ -147,6 +147,10 @@ class Index:
         """Return the stamp each video had when it was indexed, by its path in the library."""
         return self._table.file_stamps()
 
+    def speech_langs(self) -> list[str]:
+        """Return the languages in which something is said or subtitled, sorted."""
+        return self._table.speech_langs()
+
     def add(
         self,
         clips: Sequence[IndexedClip],
@@ -155,6 +159,7 @@ class Index:
         *,
         speech: Iterable[Speech] = (),
         thumbnails: Mapping[str, bytes] | None = None,
+        dropping: Sequence[str] = (),
     ) -> None:
         """Put in all clips of some videos, in place of what the index held of these videos, in one commit.
 
@@ -164,6 +169,7 @@ class Index:
             encoder_fingerprint: of what made them.
             speech: what is said in these videos, its `video` spelt as the clips' is.
             thumbnails: JPEG files by clip id.
+            dropping: other videos to take out in the same commit, such as the old name of one that moved.
 
         Raises:
             FingerprintError: they come from another encoder than the index's.
@@ -171,7 +177,7 @@ class Index:
             DataError: an own column holds another kind of value than before.
         """
         self.check_fingerprint(encoder_fingerprint)
-        self._table.put(make_rows(clips, embeddings_ND, self.header.dim, speech, thumbnails))
+        self._table.put(make_rows(clips, embeddings_ND, self.header.dim, speech, thumbnails), dropping)
 
     def remove(self, videos: Sequence[str]) -> None:
         """Take out all clips of some videos, named by their paths in the library, in one commit."""
@@ -259,11 +265,7 @@ class Index:
         ]
 
     def lines(self, clip_id: str) -> tuple[Speech, ...]:
-        """Return what is said in a clip, in the order of time.
-
-        Raises:
-            KeyError: there is no such clip.
-        """
+        """Return what is said in a clip, in the order of time; a clip that is not there raises KeyError."""
         return lines_of(self._table.row(clip_id, ["video", "lines"]))
 
     def thumbnail(self, clip_id: str) -> bytes | None:
@@ -278,11 +280,7 @@ class Index:
         return [hit for hit in hits if hit.clip_id != clip_id][:k]
 
     def embedding(self, clip_id: str) -> Embeddings:
-        """Return a clip's unit-length embedding `[D]`.
-
-        Raises:
-            KeyError: there is no such clip.
-        """
+        """Return a clip's unit-length embedding `[D]`; a clip that is not there raises KeyError."""
         return np.asarray(self._table.row(clip_id, ["vector"])["vector"], np.float32)
 
     def sequences(self, videos: Sequence[str] | None = None) -> Iterator[ClipSequence]:

@@ -8,6 +8,7 @@ read once and kept until somebody commits.
 Shapes: N clips, D width of an embedding.
 """
 
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from polyreel.errors import DataError
 from polyreel.search.filter import COLUMN_PREFIX, Filter, Value, kind_of
@@ -54,6 +56,16 @@ class ClipTable:
         table.create_index("speech", config=words)
         return cls(folder, dim)
 
+    @staticmethod
+    def is_at(folder: Path) -> bool:
+        """Tell whether a table lies in a folder."""
+        return (folder / f"{_NAME}.lance").is_dir()
+
+    @staticmethod
+    def delete(folder: Path) -> None:
+        """Delete the table in a folder, if there is one."""
+        shutil.rmtree(folder / f"{_NAME}.lance", ignore_errors=True)
+
     def __len__(self) -> int:
         return int(self._table.count_rows())
 
@@ -62,11 +74,17 @@ class ClipTable:
         rows = self._table.search().select(["video", "file_stamp"]).to_arrow()
         return dict(zip(rows["video"].to_pylist(), rows["file_stamp"].to_pylist(), strict=True))
 
-    def put(self, rows: pa.Table) -> None:
+    def speech_langs(self) -> list[str]:
+        """Return the languages in which something is said, sorted."""
+        lists = self._table.search().select(["speech_langs"]).to_arrow()["speech_langs"]
+        return sorted(pc.unique(pc.list_flatten(lists)).to_pylist())
+
+    def put(self, rows: pa.Table, dropping: Sequence[str] = ()) -> None:
         """Put in all clips of some videos, in place of what was there of these videos, in one commit.
 
         Args:
             rows: what `make_rows` made. An own column that the table lacks is added first.
+            dropping: other videos to take out in the same commit.
 
         Raises:
             DataError: an own column holds another kind of value than before.
@@ -77,7 +95,7 @@ class ClipTable:
             rows[each.name] if each.name in rows.column_names else pa.nulls(len(rows), each.type) for each in schema
         ]
         merge = self._table.merge_insert("clip_id").when_matched_update_all().when_not_matched_insert_all()
-        of_these_videos = _among("video", sorted({*rows["video"].to_pylist()}))
+        of_these_videos = _among("video", sorted({*rows["video"].to_pylist(), *dropping}))
         merge.when_not_matched_by_source_delete(of_these_videos).execute(pa.table(columns, schema=schema))
 
     def _widen(self, wanted: pa.Schema) -> None:
@@ -146,7 +164,7 @@ class ClipTable:
 
     @cached_property
     def _table(self) -> "lancedb.table.Table":
-        if not (self.folder / f"{_NAME}.lance").is_dir():
+        if not self.is_at(self.folder):
             raise DataError(f"{self.folder} has lost its table {_NAME}.lance; delete the index and make it anew")
         return _connect(self.folder).open_table(_NAME)
 
