@@ -1,9 +1,8 @@
 """Verbs that search: index, search."""
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, BadParameter, Option, confirm
 
@@ -13,7 +12,9 @@ from polyreel.cli.progress import clock_time, shown
 
 if TYPE_CHECKING:
     from polyreel import Index
+    from polyreel.search.hybrid import Answer
     from polyreel.search.library import LibraryUpdate
+    from polyreel.storage import Json
 
 
 def index(
@@ -90,16 +91,22 @@ def search(
     bank: Annotated[
         str | None, Option("--bank", metavar="CODE", help="Against hubs: the query's language, or all.")
     ] = None,
+    by: Annotated[
+        Literal["both", "seen", "said"], Option("--by", help="Ask what is seen, what is said in subtitles, or both.")
+    ] = "both",
     inside: InVideo = None,
     as_json: AsJson = False,
     threads: Threads = 1,
 ) -> None:
-    """Find the clips that a sentence describes, best first; with --in, where in one video, as a curve over its time.
+    """Find the clips that a sentence describes, or in which it is said, best first.
+
+    With --in: where in one video, as a curve over its time.
 
     Example: polyreel search library "ein roter Kreis rollt nach links" -k 5
     """
     use_threads(threads)
     from polyreel import Index
+    from polyreel.search.hybrid import alone, find_said, fuse
 
     index = Index.open(folder)
     if inside is not None:
@@ -107,10 +114,30 @@ def search(
 
         print_curve(score_curve(index, index.embed(text), video_in(index, inside)), k, as_json)
         return
-    hits = index.search(text, k, bank=bank)
+    query_D = index.embed(text)
+    seen = [] if by == "said" else [alone(hit) for hit in index.search(query_D, k, bank=bank)]
+    said = [] if by == "seen" else find_said(index, text, query_D, k)
+    answers = fuse(seen, said)[:k]
     if as_json:
-        print_json([{**asdict(hit), "video": str(hit.video)} for hit in hits])
+        print_json([_as_json(answer) for answer in answers])
         return
-    for place, hit in enumerate(hits, 1):
-        span = f"{clock_time(hit.start_seconds)} – {clock_time(hit.end_seconds)}"
+    for place, answer in enumerate(answers, 1):
+        hit, moment = answer.moment.peak, answer.moment
+        span = f"{clock_time(moment.start_seconds)} – {clock_time(moment.end_seconds)}"
         print(f"{place:2}  {hit.score:6.3f}  {span:>13}  {hit.video}")
+        for line in answer.lines:
+            print(f"            {'seen and said' if answer.seen_place else 'said':>13}  “{line.text}”")
+
+
+def _as_json(answer: "Answer") -> dict[str, "Json"]:
+    moment, hit = answer.moment, answer.moment.peak
+    matched = [name for name, place in (("seen", answer.seen_place), ("said", answer.said_place)) if place]
+    return {
+        "clip_id": hit.clip_id,
+        "video": str(hit.video),
+        "start_seconds": moment.start_seconds,
+        "end_seconds": moment.end_seconds,
+        "score": hit.score,
+        "matched": matched,
+        "said": [line.text for line in answer.lines],
+    }

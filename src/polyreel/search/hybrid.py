@@ -64,6 +64,11 @@ class Answer:
         return sum(1 / (_RANK_CONSTANT + place) for place in (self.seen_place, self.said_place) if place is not None)
 
 
+def alone(hit: Hit) -> Moment:
+    """Return a clip as a moment of its own."""
+    return Moment(video=hit.video, start_seconds=hit.start_seconds, end_seconds=hit.end_seconds, peak=hit, num_clips=1)
+
+
 def fuse(seen: Sequence[Moment], said: Sequence[Answer]) -> list[Answer]:
     """Fuse two rankings; moments of one video that share time are one answer, with the span of what is seen.
 

@@ -59,9 +59,7 @@ Asked = Annotated[Library, Depends(_asked)]
 
 
 def _wanted(
-    path: Annotated[
-        str | None, Query(max_length=500, description="a video, a folder, or a pattern with *")
-    ] = None,
+    path: Annotated[str | None, Query(max_length=500, description="a video, a folder, or a pattern with *")] = None,
     since: Annotated[date | None, Query(description="videos of this day and later")] = None,
     until: Annotated[date | None, Query(description="videos of this day and earlier")] = None,
     min_seconds: Annotated[float | None, Query(ge=0, description="videos that last so long or longer")] = None,
