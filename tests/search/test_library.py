@@ -42,7 +42,7 @@ def test_an_update_does_what_is_new_and_no_more(
     assert update_library(index, library, encoder) == LibraryUpdate(num_indexed=0, num_removed=0, num_unchanged=3)
     paint(library / "red.mp4", "blue", "blue", "blue")
     (library / "it's green.mp4").unlink()
-    paint(library / "new.mp4", "green")
+    paint(library / "new.mp4", "green", seconds_each=3.0)
     assert update_library(index, library, encoder) == LibraryUpdate(num_indexed=2, num_removed=1, num_unchanged=1)
     assert sorted(index.file_stamps()) == ["more/both.mp4", "new.mp4", "red.mp4"]
     assert len(index) == 2 + 1 + 3

@@ -88,10 +88,28 @@ def find_changes(known: Mapping[str, FileStamp], library: Path, window_seconds: 
         VideoError: the folder does not exist; or has no videos, and neither has the index.
     """
     files = _videos(library, bool(known))
+    stamps, failed = _differing(known, files, window_seconds)
     holder_of = {stamp.content: video for video, stamp in known.items() if stamp.content}
-    to_encode: dict[str, FileStamp] = {}
-    to_reuse: dict[str, FileStamp] = {}
-    source_of: dict[str, str] = {}
+    source_of = {video: _source(video, stamp, known, holder_of) for video, stamp in stamps.items()}
+    is_away, moved = cache(_is_away), {*source_of.values()}
+    absent = [video for video in known if video not in files]
+    missing = [video for video in absent if video not in moved and is_away((library / video).parent)]
+    return Changes(
+        to_encode={video: stamp for video, stamp in stamps.items() if source_of[video] is None},
+        to_reuse={video: stamp for video, stamp in stamps.items() if source_of[video] is not None},
+        source_of={video: source for video, source in source_of.items() if source is not None},
+        failed=failed,
+        gone=tuple(sorted({*absent} - {*missing})),
+        missing=tuple(missing),
+        num_unchanged=len(files) - len(stamps) - len(failed),
+    )
+
+
+def _differing(
+    known: Mapping[str, FileStamp], files: Mapping[str, Path], window_seconds: float
+) -> tuple[dict[str, FileStamp], dict[str, str]]:
+    """Return the stamps of files that are not as the index knows them, and why some have none."""
+    stamps: dict[str, FileStamp] = {}
     failed: dict[str, str] = {}
     subtitles = cache(_subtitle_files)
     for video, path in files.items():
@@ -104,25 +122,19 @@ def find_changes(known: Mapping[str, FileStamp], library: Path, window_seconds: 
         except VideoError as error:
             failed[video] = str(error)
             continue
-        stamp = FileStamp(quick=quick, content=content, speech=speech)
-        if old is not None and (old.content == content or (old.quick == quick and not old.content)):
-            to_reuse[video], source_of[video] = stamp, video
-        elif content in holder_of:
-            to_reuse[video], source_of[video] = stamp, holder_of[content]
-        else:
-            to_encode[video] = stamp
-    absent = [video for video in known if video not in files]
-    is_away, moved = cache(_is_away), {*source_of.values()}
-    missing = [video for video in absent if video not in moved and is_away((library / video).parent)]
-    return Changes(
-        to_encode=to_encode,
-        to_reuse=to_reuse,
-        source_of=source_of,
-        failed=failed,
-        gone=tuple(sorted({*absent} - {*missing})),
-        missing=tuple(missing),
-        num_unchanged=len(files) - len(to_encode) - len(to_reuse) - len(failed),
-    )
+        if any("\ud800" <= sign <= "\udfff" for sign in video):
+            failed[video] = f"the name {video!a} is not in UTF-8; rename the file"
+            continue
+        stamps[video] = FileStamp(quick=quick, content=content, speech=speech)
+    return stamps, failed
+
+
+def _source(video: str, stamp: FileStamp, known: Mapping[str, FileStamp], holder_of: Mapping[str, str]) -> str | None:
+    """Return the video of the index that has the same content, itself if it can be; None where there is none."""
+    old = known.get(video)
+    if old is not None and (old.content == stamp.content or (old.quick == stamp.quick and not old.content)):
+        return video
+    return holder_of.get(stamp.content)
 
 
 def _videos(library: Path, may_be_empty: bool) -> dict[str, Path]:
@@ -153,7 +165,7 @@ def _beside(path: Path, names: list[str]) -> str:
         if not name.startswith(start):
             break
         looked = file_at(path.parent / name, name)
-        facts.append([name, looked.size_bytes, looked.mtime_ns])
+        facts.append([ascii(name), looked.size_bytes, looked.mtime_ns])
     return fingerprint(facts)[:8] if facts else ""
 
 
