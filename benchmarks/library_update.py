@@ -44,6 +44,7 @@ STEPS = ("nothing", "added", "moved", "touched", "deleted")
 def write_videos(folder: Path, num: int, first: int = 0) -> list[Path]:
     """Write small videos, alike but for some bytes that no player looks at."""
     one = folder.parent / "one.mp4"
+    one.parent.mkdir(parents=True, exist_ok=True)
     if not one.exists():
         with av.open(str(one), "w") as container:
             stream = container.add_stream("libx264", rate=5)

@@ -47,7 +47,8 @@ def join(clips: list[Path], output: Path, skipped_frames: int = 0) -> None:
         for clip in clips:
             with av.open(str(clip)) as source:
                 for frame in source.decode(video=0):
-                    stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
+                    if number == skipped_frames:
+                        stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
                     if number >= skipped_frames:
                         frame.pts, frame.time_base = number - skipped_frames, Fraction(1, RATE)
                         target.mux(stream.encode(frame))
