@@ -248,4 +248,6 @@ def test_every_interface_fits_a_phone_with_its_filters_open(open_page, lang):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.locator(".card").first.click()
     page.wait_for_selector("#curve .edge", state="attached")
-    assert page.evaluate("document.querySelector('#player').scrollWidth <= document.querySelector('#player').clientWidth")
+    assert page.evaluate(
+        "document.querySelector('#player').scrollWidth <= document.querySelector('#player').clientWidth"
+    )

@@ -9,6 +9,7 @@ from polyreel.cli import (
     browsing,
     cutting,
     data,
+    doctor,
     evaluation,
     features,
     official,
@@ -92,3 +93,4 @@ app.command("search")(search.search)
 app.command("cut")(cutting.cut)
 app.command("duplicates")(cutting.duplicates)
 app.command("serve")(serving.serve)
+app.command("doctor")(doctor.doctor)

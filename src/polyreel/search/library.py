@@ -28,7 +28,7 @@ from polyreel.video.decode import find_videos, probe
 from polyreel.video.subtitles import read_subtitles
 from polyreel.video.windows import fixed_windows
 
-DEFAULT_WINDOW_SECONDS = 4.0
+WINDOW_SECONDS = 4.0
 COMMIT_SECONDS = 30.0  # a process that is killed loses at most so much work
 
 
@@ -95,7 +95,7 @@ def update_library(
     videos_folder: Path,
     encoder: SearchEncoder,
     *,
-    window_seconds: float = DEFAULT_WINDOW_SECONDS,
+    window_seconds: float = WINDOW_SECONDS,
     prune: bool = False,
     progress: Progress = silent,
 ) -> LibraryUpdate:
@@ -148,7 +148,7 @@ def apply_changes(
     changes: Changes,
     encoder: SearchEncoder,
     *,
-    window_seconds: float = DEFAULT_WINDOW_SECONDS,
+    window_seconds: float = WINDOW_SECONDS,
     commit_seconds: float = COMMIT_SECONDS,
     progress: Progress = silent,
 ) -> LibraryUpdate:

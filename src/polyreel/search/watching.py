@@ -18,7 +18,7 @@ from polyreel.progress import Progress, silent
 from polyreel.search.changes import Changes, FileStamp, find_changes
 from polyreel.search.encoder import SearchEncoder
 from polyreel.search.index import Index
-from polyreel.search.library import DEFAULT_WINDOW_SECONDS, LibraryUpdate, apply_changes, known_stamps
+from polyreel.search.library import WINDOW_SECONDS, LibraryUpdate, apply_changes, known_stamps
 from polyreel.video.files import file_at
 
 DEFAULT_SETTLE_SECONDS = 1.0
@@ -35,7 +35,7 @@ def watch_library(
     *,
     report: Report,
     stop: Event | None = None,
-    window_seconds: float = DEFAULT_WINDOW_SECONDS,
+    window_seconds: float = WINDOW_SECONDS,
     settle_seconds: float = DEFAULT_SETTLE_SECONDS,
     progress: Progress = silent,
 ) -> None:

@@ -10,6 +10,7 @@ from polyreel.search.curve import Curve
 from polyreel.search.hits import Hit
 from polyreel.search.hybrid import Answer
 from polyreel.search.moments import Moment
+from polyreel.search.strength import Band, band_of
 from polyreel.web.site import Library, name_of_clip
 
 MOST_FOLDERS = 200
@@ -28,12 +29,16 @@ class ClipAnswer(_Answer):
     start_seconds: float = Field(description="where in the file it starts")
     end_seconds: float = Field(description="where it ends")
     score: float = Field(description="cosine similarity with the query, -1 to 1")
+    strength: float | None = Field(
+        description="share of everyday queries whose best score in this index is lower, 0 to 1; none without a query"
+    )
+    band: Band | None = Field(description="strong from 0.9, fair from 0.6, weak below; none without a query")
     media: str = Field(description="URL of the file, with range requests")
     thumb: str = Field(description="URL of a JPEG")
     preview: str = Field(description="URL of a small mp4 of this clip, for browsers that cannot play the file")
 
     @classmethod
-    def of(cls, library: Library, hit: Hit) -> "ClipAnswer":
+    def of(cls, library: Library, hit: Hit, strength: float | None = None) -> "ClipAnswer":
         """Say of a hit what a client may know."""
         name = name_of_clip(hit.clip_id)
         return cls(
@@ -43,6 +48,8 @@ class ClipAnswer(_Answer):
             start_seconds=hit.start_seconds,
             end_seconds=hit.end_seconds,
             score=hit.score,
+            strength=strength,
+            band=None if strength is None else band_of(strength),
             **{kind: f"/{kind}/{name}?library={library.name}" for kind in ("media", "thumb", "preview")},
         )
 
@@ -74,17 +81,17 @@ class MomentAnswer(_Answer):
     lines: list[LineAnswer] = Field(description="what is said of the query")
 
     @classmethod
-    def of_answer(cls, library: Library, answer: Answer) -> "MomentAnswer":
+    def of_answer(cls, library: Library, answer: Answer, strength: float) -> "MomentAnswer":
         """Say of an answer what a client may know."""
         said = ["said"] if answer.said_place is not None else []
         seen = ["seen"] if answer.seen_place is not None else []
         lines = [LineAnswer.of(line) for line in answer.lines]
-        return cls.of(library, answer.moment).model_copy(update={"matched": [*seen, *said], "lines": lines})
+        return cls.of(library, answer.moment, strength).model_copy(update={"matched": [*seen, *said], "lines": lines})
 
     @classmethod
-    def of(cls, library: Library, moment: Moment) -> "MomentAnswer":
+    def of(cls, library: Library, moment: Moment, strength: float | None = None) -> "MomentAnswer":
         """Say of a moment what a client may know."""
-        peak = ClipAnswer.of(library, moment.peak)
+        peak = ClipAnswer.of(library, moment.peak, strength)
         return cls(
             video=peak.video,
             start_seconds=moment.start_seconds,

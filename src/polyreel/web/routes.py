@@ -98,8 +98,10 @@ def list_libraries(site: SiteHere) -> list[LibraryAnswer]:
 @router.get("/search")
 def search(library: Asked, wanted: Wanted, q: Words, k: Number = 10, first: First = 0) -> HitsAnswer:
     """Find clips by what is seen, best first."""
-    hits = [ClipAnswer.of(library, hit) for hit in library.hits(q, first, k, wanted)]
-    return HitsAnswer(query=QueryAnswer.of(library, q), hits=hits)
+    found, query = library.hits(q, first, k, wanted), QueryAnswer.of(library, q)
+    strengths = library.strengths([hit.score for hit in found], query.lang)
+    hits = [ClipAnswer.of(library, hit, strength) for hit, strength in zip(found, strengths, strict=True)]
+    return HitsAnswer(query=query, hits=hits)
 
 
 @router.get("/moments")
@@ -107,8 +109,12 @@ def find_moments(
     library: Asked, wanted: Wanted, q: Words, k: Number = 10, first: First = 0, by: By = "both"
 ) -> MomentsAnswer:
     """Find moments by what is seen, what is said, or both, best first: neighbouring clips of one video count as one."""
-    moments = [MomentAnswer.of_answer(library, answer) for answer in library.answers(q, first, k, by, wanted)]
-    return MomentsAnswer(query=QueryAnswer.of(library, q), moments=moments)
+    found, query = library.answers(q, first, k, by, wanted), QueryAnswer.of(library, q)
+    strengths = library.strengths([answer.moment.score for answer in found], query.lang)
+    pairs = zip(found, strengths, strict=True)
+    return MomentsAnswer(
+        query=query, moments=[MomentAnswer.of_answer(library, answer, strength) for answer, strength in pairs]
+    )
 
 
 @router.get("/like/{clip}")

@@ -18,6 +18,7 @@ from polyreel.search.hits import Hit
 from polyreel.search.hybrid import Answer, By, find_said, fuse
 from polyreel.search.index import Index
 from polyreel.search.moments import Moment, find_moments, join_hits
+from polyreel.search.strength import Strengths
 from polyreel.search.succession import is_current
 from polyreel.similarity import Embeddings
 from polyreel.web.access import Access, Sessions
@@ -41,6 +42,7 @@ class Library:
         self.name = name
         self._index = index
         self._guess: tuple[Index, LanguageGuess] | None = None
+        self._strengths: tuple[Index, Strengths] | None = None
         self._asking, self._renewing = Lock(), Lock()
 
     @property
@@ -84,6 +86,13 @@ class Library:
         seen = [] if by == "said" else find_moments(index, embedding_D, first + k, filter=wanted)
         said = [] if by == "seen" else find_said(index, query, embedding_D, first + k, filter=wanted)
         return fuse(seen, said)[first : first + k]
+
+    def strengths(self, scores: Sequence[float], lang: str | None) -> list[float]:
+        """Return how strong hits are, 0 to 1; see `search.strength`."""
+        if self._strengths is None or self._strengths[0] is not self._index:
+            self._strengths = self._index, Strengths(self._index)
+        with self._asking:
+            return self._strengths[1].of(scores, lang)
 
     def like(self, clip_id: str, k: int, wanted: Filter | None = None) -> list[Moment]:
         """Return moments that look like a clip.
