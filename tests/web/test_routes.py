@@ -83,8 +83,17 @@ def test_filters_hold_for_more_like_this_too(client):
     "params",
     [{"since": "yesterday"}, {"min_seconds": -1}, {"path": "x" * 501}, {"by": "smell"}, {"until": "2020-13-01"}],
 )
-def test_filters_out_of_range_are_refused(client, params):
+def test_filters_that_mean_nothing_are_refused(client, params):
     assert client.get("/moments", params={"q": "red", **params}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "params", [{"since": "0001-01-01"}, {"until": "9999-12-31"}, {"min_seconds": 5, "max_seconds": 1}]
+)
+def test_filters_out_of_range_are_refused(client, params):
+    answer = client.get("/moments", params={"q": "red", **params})
+    assert answer.status_code == 400
+    assert "expected 1900-01-01 to 2999-12-31" in answer.text or "ends before it starts" in answer.text
 
 
 def test_what_is_said_is_found_with_its_line(client):

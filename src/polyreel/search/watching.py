@@ -13,12 +13,13 @@ from threading import Event
 
 from watchfiles import watch
 
-from polyreel.errors import VideoError
+from polyreel.errors import DataError, VideoError
 from polyreel.progress import Progress, silent
 from polyreel.search.changes import Changes, FileStamp, find_changes
 from polyreel.search.encoder import SearchEncoder
 from polyreel.search.index import Index
 from polyreel.search.library import WINDOW_SECONDS, LibraryUpdate, apply_changes, known_stamps
+from polyreel.search.succession import is_current
 from polyreel.video.files import file_at
 
 DEFAULT_SETTLE_SECONDS = 1.0
@@ -50,6 +51,9 @@ def watch_library(
         window_seconds: length of clips.
         settle_seconds: how long a new or changed file must have looked the same.
         progress: told after every video.
+
+    Raises:
+        DataError: an index by another model has taken this one's place.
     """
     library, stop = videos_folder.resolve(), stop or Event()
     watcher = _Watcher(index, library, encoder, window_seconds, Settling(settle_seconds), progress)
@@ -124,13 +128,15 @@ class _Watcher:
 
     def look(self) -> LibraryUpdate | None:
         """Bring the index up to date with all files that have settled; None where there is nothing to do."""
+        if not is_current(self._index):
+            raise DataError(f"{self._index.folder} has gone over to another model; start again to follow with that")
         try:
             changes = find_changes(known_stamps(self._index), self._library, self._window_seconds)
-        except VideoError:
-            return None  # the folder is gone, or has no videos yet
+        except (VideoError, OSError):
+            return None  # the folder is gone or going, or has no videos yet
         new = {**changes.to_encode, **changes.to_reuse}
         waiting = {video for video in new if not self._settling.is_settled(self._library / video)}
-        self._settling.forget({self._library / video for video in waiting})
+        self._settling.forget({self._library / video for video in new})
         self.is_waiting = bool(waiting)
         hopeless = {video for video, stamp in self._failed.items() if new.get(video) == stamp}
         ready = _without(changes, waiting | hopeless)

@@ -32,6 +32,8 @@ from polyreel.web.site import Library, Site, clip_of_name
 MOST_HITS, MOST_SKIPPED, MOST_QUERY_CHARACTERS = 100, 1000, 500
 KEPT_A_DAY = {"cache-control": "private, max-age=86400"}
 
+_EARLIEST, _LATEST = date(1900, 1, 1), date(2999, 12, 31)
+
 Words = Annotated[str, Query(min_length=1, max_length=MOST_QUERY_CHARACTERS, description="in any language")]
 Number = Annotated[int, Query(ge=1, le=MOST_HITS, description="how many")]
 First = Annotated[int, Query(ge=0, le=MOST_SKIPPED, description="how many of the best to leave out, for paging")]
@@ -66,6 +68,9 @@ def _wanted(
     max_seconds: Annotated[float | None, Query(ge=0, description="videos that last so long or shorter")] = None,
     speech: Annotated[str | None, Query(max_length=20, description="clips with subtitles in this language")] = None,
 ) -> Filter | None:
+    for day in (since, until):
+        if day is not None and not _EARLIEST <= day <= _LATEST:
+            raise ValueError(f"{day} is no day a video was taken on; expected {_EARLIEST} to {_LATEST}")
     midnight = time()
     wanted = Filter(
         path=path or None,

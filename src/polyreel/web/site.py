@@ -14,6 +14,7 @@ from time import sleep
 from polyreel.errors import PolyreelError
 from polyreel.search.curve import Curve, score_curve
 from polyreel.search.filter import Filter
+from polyreel.search.header import HEADER_FILE
 from polyreel.search.hits import Hit
 from polyreel.search.hybrid import Answer, By, find_said, fuse
 from polyreel.search.index import Index
@@ -43,22 +44,31 @@ class Library:
         self._index = index
         self._guess: tuple[Index, LanguageGuess] | None = None
         self._strengths: tuple[Index, Strengths] | None = None
+        self._noticed: tuple[int, int] | None = None
         self._asking, self._renewing = Lock(), Lock()
 
     @property
     def index(self) -> Index:
         """The clips; where another index has taken this one's place, that is opened while the old one answers."""
-        if not is_current(self._index) and self._renewing.acquire(blocking=False):
-            Thread(target=self._renew, daemon=True).start()
+        noticed = self._header_stamp()
+        if noticed != self._noticed:
+            self._noticed = noticed
+            if not is_current(self._index) and self._renewing.acquire(blocking=False):
+                Thread(target=self._renew, daemon=True).start()
         return self._index
+
+    def _header_stamp(self) -> tuple[int, int]:
+        status = (self._index.folder / HEADER_FILE).stat()
+        return status.st_ino, status.st_mtime_ns
 
     def _renew(self) -> None:
         try:
             index = Index.open(self._index.folder)
             index.embed(self.name or "a")  # the model is loaded now, not by the first who asks
             self._index = index
-        except PolyreelError:
+        except (PolyreelError, OSError):
             sleep(_RETRY_SECONDS)
+            self._noticed = None  # so that it is tried again
         finally:
             self._renewing.release()
 
