@@ -1,4 +1,4 @@
-"""The mechanism on real clips, with an image network's features. The text tower has learned nothing: no words are tested."""
+"""The mechanism on real clips, with an image network's features. The text tower has learned nothing: no words here."""
 
 from fractions import Fraction
 from pathlib import Path
