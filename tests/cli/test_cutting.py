@@ -97,7 +97,7 @@ def test_duplicates_are_reported_and_stay(place, capsys):
     call("duplicates", place / "index")
     shown = capsys.readouterr().out
     assert "again.mkv and film.mp4: 0:12 together (100% of the shorter), side by side" in shown
-    assert "2 videos in 1 groups look alike; nothing was changed" in shown
+    assert "look alike: 2 videos in 1 group; nothing was changed" in shown
     assert (place / "videos" / "again.mkv").exists()
     call("duplicates", place / "index", "--json")
     assert [pair["other"] for pair in json.loads(capsys.readouterr().out)] == ["film.mp4"]
@@ -120,6 +120,7 @@ def test_another_model_takes_over(place, capsys):
     call("index", place / "videos", "-o", place / "index", "--model", place / "other model", QUIET)
     assert "9 clips; videos indexed 3, removed 0, unchanged 0" in capsys.readouterr().out
     call("index", place / "videos", "-o", place / "index", "--model", place / "model", QUIET)
+    call("index", place / "videos", "-o", place / "index", "--model", place / "other model", QUIET)
     assert "9 clips; videos indexed 0, removed 0, unchanged 3" in capsys.readouterr().out
 
 

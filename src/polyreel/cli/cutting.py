@@ -90,7 +90,8 @@ def duplicates(
             if pair.video in group:
                 print(f"    {_how_alike(pair)}")
         print()
-    print(f"{sum(map(len, groups))} videos in {len(groups)} groups look alike; nothing was changed")
+    several = "" if len(groups) == 1 else "s"
+    print(f"look alike: {sum(map(len, groups))} videos in {len(groups)} group{several}; nothing was changed")
 
 
 def video_in(index: "Index", words: str) -> str:
