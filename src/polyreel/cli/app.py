@@ -12,6 +12,7 @@ from polyreel.cli import (
     doctor,
     evaluation,
     features,
+    indexing,
     official,
     published,
     publishing,
@@ -88,7 +89,7 @@ app.command("experiment")(training.experiment)
 app.command("reproduce")(training.reproduce)
 app.command("export")(publishing.export)
 app.command("publish")(publishing.publish)
-app.command("index")(search.index)
+app.command("index")(indexing.index)
 app.command("search")(search.search)
 app.command("cut")(cutting.cut)
 app.command("duplicates")(cutting.duplicates)

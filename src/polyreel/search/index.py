@@ -288,11 +288,7 @@ class Index:
         yield from sequences_of(self._table.rows(videos), self.header.dim)
 
     def clip(self, clip_id: str) -> Hit:
-        """Return where a clip lies, as the hit that it is for itself.
-
-        Raises:
-            KeyError: there is no such clip.
-        """
+        """Return where a clip lies, as the hit that it is for itself; a clip that is not there raises KeyError."""
         return hit_of(self._table.row(clip_id, CLIP_COLUMNS), self.library_folder, 1.0)
 
 
