@@ -39,30 +39,28 @@ LINES = {
 QUERY, SAID = "ein roter Kreis", "暴风雨"
 
 
-def join(clips: list[Path], output: Path, skipped_frames: int = 0) -> None:
+def join(clips: list[Path], output: Path, crf: int = 26) -> None:
     """Decode clips and encode them as one film."""
     output.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(output), "w") as target:
-        stream, number = target.add_stream("libx264", rate=RATE, options={"crf": "26"}), 0
+        stream, number = target.add_stream("libx264", rate=RATE, options={"crf": str(crf)}), 0
         for clip in clips:
             with av.open(str(clip)) as source:
                 for frame in source.decode(video=0):
-                    if number == skipped_frames:
+                    if number == 0:
                         stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
-                    if number >= skipped_frames:
-                        frame.pts, frame.time_base = number - skipped_frames, Fraction(1, RATE)
-                        target.mux(stream.encode(frame))
-                    number += 1
+                    frame.pts, frame.time_base, number = number, Fraction(1, RATE), number + 1
+                    target.mux(stream.encode(frame))
         target.mux(stream.encode())
 
 
 def make_library(clips: list[Path], folder: Path) -> None:
-    """Make films, subtitles of three of them, and a copy of one that starts later."""
+    """Make films, subtitles of three of them, and a coarser copy of one, without its start and end."""
     for film in range(min(FILMS, len(clips) // CLIPS_A_FILM)):
         some = clips[film * CLIPS_A_FILM : (film + 1) * CLIPS_A_FILM]
         join(some, folder / ("spring" if film % 2 else "autumn") / f"film {film + 1}.mp4")
         if film == 0:
-            join(some, folder / "copies" / "film 1 again.mkv", skipped_frames=3 * RATE)
+            join(some[2:-1], folder / "copies" / "film 1 again.mkv", crf=38)
     for film, (lang, lines) in enumerate(LINES.items(), 1):
         place = folder / ("autumn" if film % 2 else "spring") / f"film {film}.{lang}.srt"
         rows = (
@@ -113,8 +111,9 @@ def take_pictures(address: str, folder: Path) -> None:
         }
         for name, how in views.items():
             page = browser.new_context(**how).new_page()
+            page.set_default_timeout(300_000)
             page.goto(address)
-            page.fill("#query", {"search-said": SAID, "search-phone": "دائرة حمراء"}.get(name, QUERY))
+            page.fill("#query", SAID if name == "search-said" else QUERY)
             page.keyboard.press("Enter")
             page.wait_for_selector(".card")
             if name != "search-inside":

@@ -66,9 +66,10 @@ def _print_answers(found: "list[tuple[Answer, float]]") -> None:
     for place, (answer, strength) in enumerate(found, 1):
         hit, moment = answer.moment.peak, answer.moment
         span = f"{clock_time(moment.start_seconds)} – {clock_time(moment.end_seconds)}"
-        print(f"{place:2}  {hit.score:6.3f}  {band_of(strength):6}  {span:>13}  {hit.video}")
+        band = band_of(strength) if answer.seen_place else "said"
+        print(f"{place:2}  {hit.score:6.3f}  {band:6}  {span:>13}  {hit.video}")
         for line in answer.lines:
-            print(f"{'':20}{'seen and said' if answer.seen_place else 'said':>13}  “{line.text}”")
+            print(f"{'':35}“{line.text}”")
 
 
 def _as_json(answer: "Answer", strength: float) -> dict[str, "Json"]:

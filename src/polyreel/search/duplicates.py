@@ -171,17 +171,17 @@ def _neighbours(rows_RD: Embeddings) -> Iterator[tuple[npt.NDArray[np.int64], np
     import faiss
 
     num, dim = rows_RD.shape
-    if num < _EXACT_BELOW:
-        index = faiss.IndexFlatIP(dim)
-    else:
+    index = faiss.IndexFlatIP(dim)
+    if num >= _EXACT_BELOW:
         num_cells = int(4 * num**0.5)
         kind, metric = faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
-        index = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatIP(dim), dim, num_cells, kind, metric)
-        index.train(rows_RD[:: max(1, num // (40 * num_cells))])
-        index.nprobe = _CELLS_LOOKED_INTO
-    index.add(rows_RD)
+        cells = faiss.IndexIVFScalarQuantizer(index, dim, num_cells, kind, metric)
+        cells.train(rows_RD[:: max(1, num // (40 * num_cells))])
+        cells.nprobe = _CELLS_LOOKED_INTO
+    searched = index if num < _EXACT_BELOW else cells
+    searched.add(rows_RD)
     for start in range(0, num, 4096):
-        sims_BK, near_BK = index.search(rows_RD[start : start + 4096], min(_NUM_NEIGHBOURS, num))
+        sims_BK, near_BK = searched.search(rows_RD[start : start + 4096], min(_NUM_NEIGHBOURS, num))
         own_BK = np.repeat(np.arange(start, start + len(near_BK))[:, None], near_BK.shape[1], axis=1)
         is_found_BK = near_BK >= 0
         yield own_BK[is_found_BK], near_BK[is_found_BK], sims_BK[is_found_BK]

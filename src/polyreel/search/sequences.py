@@ -54,6 +54,15 @@ def sequences_of(rows: pa.Table, dim: int) -> Iterator[ClipSequence]:
 
 def clip_of(row: Mapping[str, object]) -> IndexedClip:
     """Return the clip that a row was made of."""
-    facts = {name: row[name] for name in IndexedClip.__dataclass_fields__ if name in row}
     own = {name.removeprefix(COLUMN_PREFIX): value for name, value in row.items() if name.startswith(COLUMN_PREFIX)}
-    return IndexedClip(**facts, columns={name: value for name, value in own.items() if value is not None})
+    date, length = row.get("date_seconds"), row.get("video_seconds")
+    return IndexedClip(
+        clip_id=str(row["clip_id"]),
+        video=str(row["video"]),
+        start_seconds=float(str(row["start_seconds"])),
+        end_seconds=float(str(row["end_seconds"])),
+        file_stamp=str(row["file_stamp"]),
+        date_seconds=None if date is None else float(str(date)),
+        video_seconds=None if length is None else float(str(length)),
+        columns={name: value for name, value in own.items() if isinstance(value, str | float | bool)},
+    )

@@ -144,7 +144,7 @@ export class Player {
     const inLine = event.target === at("line");
     const keys = {
       n: () => this.step(1), p: () => this.step(-1), l: () => at("like").click(), r: () => at("again").click(),
-      s: () => at("save").click(), "/": () => at("words").select(),
+      s: () => at("save").click(), "/": () => { at("words").focus(); at("words").select(); },
       ...(event.target === film || inLine ? {} : { " ": () => (film.paused ? film.play() : film.pause()) }),
       ...(inLine ? { ArrowRight: () => this.seek(film.currentTime + this.offset + 1), ArrowLeft: () => this.seek(film.currentTime + this.offset - 1) } : {}),
     };
