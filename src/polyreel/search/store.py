@@ -50,8 +50,16 @@ class ClipStore(Protocol):
     def file_stamps(self) -> dict[str, str]:
         """Return the stamp each video had when it was indexed, by its path."""
 
-    def put(self, rows: pa.Table) -> None:
-        """Put in all clips of some videos, as `make_rows` made them, in place of what was there of these videos."""
+    def speech_langs(self) -> list[str]:
+        """Return the languages in which something is said, sorted."""
+
+    def put(self, rows: pa.Table, dropping: Sequence[str] = ()) -> None:
+        """Put in all clips of some videos, in place of what was there of these videos.
+
+        Args:
+            rows: what `make_rows` made.
+            dropping: other videos to take out at the same time.
+        """
 
     def remove(self, videos: Sequence[str]) -> None:
         """Take out all clips of some videos; those that are not there are passed over."""
@@ -92,6 +100,9 @@ class ClipStore(Protocol):
         Raises:
             KeyError: there is no such clip.
         """
+
+    def rows_of_videos(self, videos: Sequence[str] | None = None) -> pa.Table:
+        """Return the rows of some videos, or of all, without what is said and shown; absent videos are passed over."""
 
     def mean_D(self) -> Embeddings:
         """Return the mean embedding, or that of a sample; zeros where there are none."""
@@ -136,6 +147,17 @@ def create_store(folder: Path, location: str | None, dim: int, expected_clips: i
         from polyreel.search.table import ClipTable
 
         ClipTable.create(folder, dim, location)
+
+
+def store_exists(folder: Path, location: str | None) -> bool:
+    """Tell whether there is a store in a folder, or at a location."""
+    if location is not None and urlsplit(location).scheme == "qdrant":
+        from polyreel.search.qdrant import QdrantStore
+
+        return QdrantStore.at(location, 0).is_there()
+    from polyreel.search.table import ClipTable
+
+    return ClipTable.is_at(folder, location)
 
 
 def check_location(location: str) -> str:
