@@ -35,6 +35,16 @@ def index(
     ] = None,
     watch: Annotated[bool, Option("--watch", help="Stay, and follow the folder until Ctrl-C.")] = False,
     prune: Annotated[bool, Option("--prune", help="Drop videos whose whole folder is gone, too.")] = False,
+    store: Annotated[
+        str | None,
+        Option(
+            "--store",
+            metavar="URL",
+            help="Of rows: qdrant://HOST:6333/NAME or s3://BUCKET/NAME.",
+            show_default=False,
+        ),
+    ] = None,
+    verify: Annotated[bool, Option("--verify", help="Compare searches with exact ones.")] = False,
     device: Device = "auto",
     threads: Threads = 1,
     quiet: Quiet = False,
@@ -54,7 +64,8 @@ def index(
     if extractor is not None and model is None:
         raise BadParameter("say with which --model it goes", param_hint="--extractor")
     folder = output or videos / ".polyreel"
-    opened = open_library(folder, videos, encoder_for(folder, videos, model, extractor, device, is_quiet=quiet))
+    encoder = encoder_for(folder, videos, model, extractor, device, is_quiet=quiet)
+    opened = open_library(folder, videos, encoder, store=store)
     if not quiet and not len(opened):
         tell_estimate(videos, opened.encoder)
     try:
@@ -63,6 +74,10 @@ def index(
         if not watch:
             raise
         print(error, file=sys.stderr)
+    if opened.catch_up() and not quiet:
+        print(f"{folder}: lists for fast searches derived anew")
+    if verify:
+        _tell_recall(opened)
     if watch:
         from polyreel.search.watching import watch_library
 
@@ -79,6 +94,16 @@ def _update(index: "Index", videos: Path, prune: bool, quiet: bool) -> None:
     if update.missing and _wants_to_drop(update):
         update = update_library(index, videos, index.encoder, prune=True)
     print(f"{index.folder}: {len(index)} clips; {_what_changed(update)}", flush=True)
+
+
+def _tell_recall(index: "Index") -> None:
+    from polyreel.search.verification import verify
+
+    found = verify(index)
+    print(
+        f"{index.folder}: recall@10 {found.recall:.4f} against exact searches of {found.num_clips} clips "
+        f"({found.num_queries} {found.asked} asked)"
+    )
 
 
 def _wants_to_drop(update: "LibraryUpdate") -> bool:
