@@ -15,36 +15,39 @@ if TYPE_CHECKING:
     from polyreel.search.library import LibraryUpdate
 
 
+Model = Annotated[
+    str | None,
+    Option(
+        "--model",
+        metavar="MODEL",
+        help="A run, a model folder, exported or not, or a name on the hub; SigLIP 2 unless said.",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    Path | None, Option("--output", "-o", metavar="INDEX", help="Folder of the index; VIDEOS/.polyreel unless said.")
+]
+ExtractorName = Annotated[
+    str | None, Option("--extractor", metavar="NAME", help="Of frames, if the model does not say or it has moved.")
+]
+Watch = Annotated[bool, Option("--watch", help="Stay, and follow the folder until Ctrl-C.")]
+Prune = Annotated[bool, Option("--prune", help="Drop videos whose whole folder is gone, too.")]
+StoreUrl = Annotated[
+    str | None,
+    Option("--store", metavar="URL", help="Of rows: qdrant://HOST:6333/NAME or s3://BUCKET/NAME.", show_default=False),
+]
+Verify = Annotated[bool, Option("--verify", help="Compare searches with exact ones.")]
+
+
 def index(
     videos: Annotated[Path, Argument(metavar="VIDEOS", help="A folder with videos in it.", show_default=False)],
-    model: Annotated[
-        str | None,
-        Option(
-            "--model",
-            metavar="MODEL",
-            help="A run, a model folder, exported or not, or a name on the hub; SigLIP 2 unless said.",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        Option("--output", "-o", metavar="INDEX", help="Folder of the index; VIDEOS/.polyreel unless said."),
-    ] = None,
-    extractor: Annotated[
-        str | None, Option("--extractor", metavar="NAME", help="Of frames, if the model does not say or it has moved.")
-    ] = None,
-    watch: Annotated[bool, Option("--watch", help="Stay, and follow the folder until Ctrl-C.")] = False,
-    prune: Annotated[bool, Option("--prune", help="Drop videos whose whole folder is gone, too.")] = False,
-    store: Annotated[
-        str | None,
-        Option(
-            "--store",
-            metavar="URL",
-            help="Of rows: qdrant://HOST:6333/NAME or s3://BUCKET/NAME.",
-            show_default=False,
-        ),
-    ] = None,
-    verify: Annotated[bool, Option("--verify", help="Compare searches with exact ones.")] = False,
+    model: Model = None,
+    output: Output = None,
+    extractor: ExtractorName = None,
+    watch: Watch = False,
+    prune: Prune = False,
+    store: StoreUrl = None,
+    verify: Verify = False,
     device: Device = "auto",
     threads: Threads = 1,
     quiet: Quiet = False,
