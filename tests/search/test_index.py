@@ -106,6 +106,7 @@ def test_an_index_says_what_it_was_made_with(index: Index, encoder: SearchEncode
         "model_folder": None,
         "part": "",
         "library_folder": "../library",
+        "store": None,
     }
 
 

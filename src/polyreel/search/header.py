@@ -26,6 +26,7 @@ class IndexHeader(Settings):
     model_folder: str | None = Field(description="relative to the index; none for a model that lived in memory alone")
     part: str = Field(default="", description="the folder in the index that holds its rows; empty: the index itself")
     library_folder: str = Field(description="the videos' folder, relative to the index's")
+    store: str | None = Field(default=None, description="URL of what keeps the rows; none: the folder itself")
 
 
 def is_index(folder: Path) -> bool:

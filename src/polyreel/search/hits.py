@@ -39,12 +39,12 @@ class SpeechHit:
     lines: tuple[Speech, ...]
 
 
-def hit_of(row: Mapping[str, object], library_folder: Path, score: float) -> Hit:
-    """Make a hit of a clip's row."""
+def hit_of(row: Mapping[str, object], library_folder: Path) -> Hit:
+    """Make a hit of a clip's row; one that was not searched for is a perfect one."""
     return Hit(
         clip_id=str(row["clip_id"]),
         video=library_folder / str(row["video"]),
         start_seconds=float(str(row["start_seconds"])),
         end_seconds=float(str(row["end_seconds"])),
-        score=score,
+        score=float(str(row.get("_score", 1.0))),
     )

@@ -1,8 +1,8 @@
 """Embeddings of clips on disk, and the search among them.
 
-An index is a folder: `index.json` says which model, extractor and library it was made with, and `clips.lance` is a
-LanceDB table with a row a clip. Search is exact, over the matrix of all embeddings, which up to some hundred thousand
-clips is faster than an index on disk. An index opens without loading the model; the first search in words loads it.
+An index is a folder: `index.json` says which model, extractor and library it was made with, and where the rows are:
+in the folder itself, on object storage or on a server (`store.py`). An index opens without loading the model; the first
+search in words loads it.
 
 Shapes: N clips, D width of an embedding.
 """
@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from polyreel.data.speech import Speech
-from polyreel.errors import DataError, FingerprintError
+from polyreel.errors import DataError, FingerprintError, PolyreelError
 from polyreel.search.filter import Filter
 from polyreel.search.header import HEADER_FILE, SCHEMA_VERSION, IndexHeader, is_index, open_encoder, relative_path
 from polyreel.search.hits import Hit, SpeechHit, hit_of
 from polyreel.search.hubs import KnownHubs
+from polyreel.search.queries import Query, embed_query
 from polyreel.search.rows import CLIP_COLUMNS, IndexedClip, lines_of, make_rows
 from polyreel.search.sequences import ClipSequence, sequences_of
-from polyreel.search.table import ClipTable
+from polyreel.search.store import check_location, create_store, open_store
 from polyreel.settings import read_header
-from polyreel.similarity import Embeddings, less_hubs, similarities, top_k
+from polyreel.similarity import Embeddings
 from polyreel.storage import is_vacant, write_aside, write_json
 
 if TYPE_CHECKING:
@@ -37,26 +38,38 @@ class Index:
     Attributes:
         folder: where the index lies.
         header: what it was made with.
+        store: where its rows are.
     """
 
     def __init__(self, folder: Path, header: IndexHeader, encoder: "SearchEncoder | None" = None) -> None:
         self.folder = folder
         self.header = header
         self._given_encoder = encoder
-        self._table = ClipTable(folder / header.part, header.dim)
-        self._hubs = KnownHubs()
+        self.store = open_store(folder / header.part, header.store, header.dim)
+        self._hubs = KnownHubs(self.store)
 
     @classmethod
-    def create(cls, folder: Path | str, encoder: "SearchEncoder", library_folder: Path | str) -> "Index":
+    def create(
+        cls,
+        folder: Path | str,
+        encoder: "SearchEncoder",
+        library_folder: Path | str,
+        *,
+        store: str | None = None,
+        expected_clips: int = 0,
+    ) -> "Index":
         """Make an empty index.
 
         Args:
             folder: where; there must be nothing yet, or an empty folder.
             encoder: what will embed clips and queries.
             library_folder: where the videos lie.
+            store: where the rows are kept, as `create_store` says; None: in the folder.
+            expected_clips: how many there will be, roughly; a server's settings follow from it.
 
         Raises:
             DataError: something is there.
+            ValueError: the store is of no known kind.
         """
         folder = Path(folder)
         if not is_vacant(folder):
@@ -68,19 +81,16 @@ class Index:
             extractor=encoder.extractor.source,
             model_folder=None if encoder.model_folder is None else relative_path(encoder.model_folder, folder),
             library_folder=relative_path(Path(library_folder), folder),
+            store=None if store is None else check_location(store),
         )
         with write_aside(folder) as aside:
-            ClipTable.create(aside, header.dim)
+            create_store(aside, store, header.dim, expected_clips)
             write_json(aside / HEADER_FILE, header.model_dump(mode="json"))
         return cls(folder, header, encoder)
 
     @classmethod
     def open(cls, folder: Path | str, encoder: "SearchEncoder | None" = None) -> "Index":
-        """Open an index folder.
-
-        Args:
-            folder: where it lies.
-            encoder: what embeds queries; None opens the one the index was made with when it is first needed.
+        """Open an index folder; without an encoder the one it was made with is opened when it is first needed.
 
         Raises:
             DataError: the folder is no index, or its header was edited or written in another version of the format.
@@ -114,11 +124,7 @@ class Index:
         return encoder
 
     def check_fingerprint(self, encoder_fingerprint: str) -> None:
-        """Refuse embeddings that cannot be compared with those in the index.
-
-        Raises:
-            FingerprintError: they come from another model, extractor or sampling.
-        """
+        """Refuse embeddings of another model, extractor or sampling with a `FingerprintError`."""
         if encoder_fingerprint != self.header.encoder_fingerprint:
             raise FingerprintError(
                 f"{self.folder} holds embeddings of encoder {self.header.encoder_fingerprint}, not of "
@@ -126,11 +132,7 @@ class Index:
             )
 
     def follow(self, encoder: "SearchEncoder") -> None:
-        """Note where model and extractor lie now, so that whoever opens the index finds them.
-
-        Raises:
-            FingerprintError: the encoder is not the one the index was made with.
-        """
+        """Note where model and extractor lie now, so that whoever opens the index finds them."""
         self.check_fingerprint(encoder.fingerprint)
         places = {"extractor": encoder.extractor.source}
         if encoder.model_folder is not None:
@@ -141,15 +143,11 @@ class Index:
             write_json(self.folder / HEADER_FILE, followed.model_dump(mode="json"))
 
     def __len__(self) -> int:
-        return len(self._table)
+        return len(self.store)
 
     def file_stamps(self) -> dict[str, str]:
         """Return the stamp each video had when it was indexed, by its path in the library."""
-        return self._table.file_stamps()
-
-    def speech_langs(self) -> list[str]:
-        """Return the languages in which something is said or subtitled, sorted."""
-        return self._table.speech_langs()
+        return self.store.file_stamps()
 
     def add(
         self,
@@ -177,19 +175,31 @@ class Index:
             DataError: an own column holds another kind of value than before.
         """
         self.check_fingerprint(encoder_fingerprint)
-        self._table.put(make_rows(clips, embeddings_ND, self.header.dim, speech, thumbnails), dropping)
+        self.store.put(make_rows(clips, embeddings_ND, self.header.dim, speech, thumbnails), dropping)
 
     def remove(self, videos: Sequence[str]) -> None:
         """Take out all clips of some videos, named by their paths in the library, in one commit."""
-        self._table.remove(videos)
+        self.store.remove(videos)
 
     def compact(self) -> None:
-        """Join the small files that many commits leave; readers are not disturbed."""
-        self._table.compact()
+        """Tidy up what many commits leave; readers are not disturbed."""
+        self.store.compact()
+
+    def catch_up(self) -> bool:
+        """Derive what makes searches in a large index fast, if it is missing or too old; True: it was.
+
+        It is tuned with the captions of the model's query bank, where there is one. Searches are right before, too,
+        and go on meanwhile. Where another process is at it already, DataError.
+        """
+        try:
+            queries_QD = self.encoder.query_bank.rows()
+        except PolyreelError:
+            queries_QD = None
+        return self.store.catch_up(queries_QD) is not None
 
     def search(
         self,
-        query: str | Embeddings,
+        query: Query,
         k: int = 5,
         *,
         filter: Filter | None = None,
@@ -200,7 +210,8 @@ class Index:
         """Find the clips that answer a query, best first.
 
         Args:
-            query: words in any language the model reads, or a unit-length embedding `[D]`.
+            query: words in any language the model reads, with what to leave out and weights as `parse_query` reads
+                them; several parts; or a unit-length embedding `[D]`.
             k: how many hits, 1 or more; fewer only where fewer clips may be found.
             filter: which clips may be found; None: all.
             threshold: lowest score of a hit; None: none.
@@ -214,34 +225,29 @@ class Index:
             FingerprintError: the model or the extractor has changed since the index or the bank was made.
         """
         _check_page(k, offset)
-        embedding_D = self.embed(query) if isinstance(query, str) else query
-        clips, embeddings_ND = self._table.matrix()
-        sims_QN = ordered_QN = similarities(embedding_D[None], embeddings_ND)
-        if bank is not None and len(clips):
-            ordered_QN = less_hubs(sims_QN, self._hubs.by(bank, self.encoder, embeddings_ND))
-        if filter is not None:
-            allowed = np.flatnonzero(filter.mask(clips))
-            clips, sims_QN, ordered_QN = clips.take(allowed), sims_QN[:, allowed], ordered_QN[:, allowed]
-        best_K = top_k(ordered_QN, offset + k)[0][0, offset:]
-        scored = zip(clips.take(best_K).to_pylist(), sims_QN[0, best_K].tolist(), strict=True)
-        hits = [hit_of(row, self.library_folder, score) for row, score in scored]
+        embedding_D = self.embed(query)
+        if bank is None:
+            rows = self.store.nearest(embedding_D, offset + k, filter)
+        else:
+            rows = self._hubs.corrected(self.encoder, bank, embedding_D, offset + k, filter)
+        hits = [hit_of(row, self.library_folder) for row in rows[offset:]]
         return [hit for hit in hits if threshold is None or hit.score >= threshold]
 
-    def embed(self, query: str) -> Embeddings:
-        """Return a query's unit-length embedding `[D]`.
+    def embed(self, query: Query) -> Embeddings:
+        """Return a query's unit-length embedding `[D]`; only words need the model.
 
         Raises:
-            ValueError: the query is empty.
-            DataError, FingerprintError: as in `search`.
+            ValueError, DataError, FingerprintError: as in `search`.
         """
-        if not query.strip():
-            raise ValueError("the query is empty; say what the video shows")
-        embedding_D: Embeddings = self.encoder.encode_text([query])[0]
-        return embedding_D
+        if isinstance(query, np.ndarray):
+            if query.shape != (self.header.dim,):
+                raise ValueError(f"the embedding has shape {list(query.shape)}; this index's have [{self.header.dim}]")
+            return query
+        return embed_query(query, self.encoder)
 
     def average_similarity(self, embedding_D: Embeddings) -> float:
         """Return the mean cosine similarity of all clips with a unit-length embedding `[D]`; 0 in an empty index."""
-        return float(self._table.mean_D() @ embedding_D)
+        return float(self.store.mean_D() @ embedding_D)
 
     def find_speech(self, text: str, k: int = 5, *, filter: Filter | None = None, offset: int = 0) -> list[SpeechHit]:
         """Find the clips in which words are said, by speech or subtitles, best first.
@@ -258,19 +264,16 @@ class Index:
         if not text.strip():
             raise ValueError("the query is empty; give a word that is said")
         _check_page(k, offset)
-        rows = self._table.find_speech(text, offset + k, filter)[offset:]
-        return [
-            SpeechHit(hit=hit_of(row, self.library_folder, float(str(row["_score"]))), lines=lines_of(row))
-            for row in rows
-        ]
+        rows = self.store.find_speech(text, offset + k, filter)[offset:]
+        return [SpeechHit(hit=hit_of(row, self.library_folder), lines=lines_of(row)) for row in rows]
 
     def lines(self, clip_id: str) -> tuple[Speech, ...]:
         """Return what is said in a clip, in the order of time; a clip that is not there raises KeyError."""
-        return lines_of(self._table.row(clip_id, ["video", "lines"]))
+        return lines_of(self.store.rows([clip_id], ["video", "lines"])[0])
 
     def thumbnail(self, clip_id: str) -> bytes | None:
         """Return the JPEG file that was stored with a clip, if any; a clip that is not there raises KeyError."""
-        picture = self._table.row(clip_id, ["thumbnail"])["thumbnail"]
+        picture = self.store.rows([clip_id], ["thumbnail"])[0]["thumbnail"]
         assert picture is None or isinstance(picture, bytes)
         return picture
 
@@ -281,15 +284,15 @@ class Index:
 
     def embedding(self, clip_id: str) -> Embeddings:
         """Return a clip's unit-length embedding `[D]`; a clip that is not there raises KeyError."""
-        return np.asarray(self._table.row(clip_id, ["vector"])["vector"], np.float32)
+        return np.asarray(self.store.rows([clip_id], ["vector"])[0]["vector"], np.float32)
 
     def sequences(self, videos: Sequence[str] | None = None) -> Iterator[ClipSequence]:
         """Yield the clips of some videos, named by their paths in the library, or of all, with their embeddings."""
-        yield from sequences_of(self._table.rows(videos), self.header.dim)
+        yield from sequences_of(self.store.rows_of(videos), self.header.dim)
 
     def clip(self, clip_id: str) -> Hit:
         """Return where a clip lies, as the hit that it is for itself; a clip that is not there raises KeyError."""
-        return hit_of(self._table.row(clip_id, CLIP_COLUMNS), self.library_folder, 1.0)
+        return hit_of(self.store.rows([clip_id], CLIP_COLUMNS)[0], self.library_folder)
 
 
 def _check_page(k: int, offset: int) -> None:

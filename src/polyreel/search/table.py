@@ -1,73 +1,92 @@
-"""The table of an index: a row a clip, with its embedding. The only file of this room that knows LanceDB.
+"""An index's rows in LanceDB: in its own folder, or on object storage. The only file of this room that knows LanceDB.
 
 Every change is one commit, so whoever reads meanwhile, in this process or another, sees all of it or nothing. What is
 said is found through the table's full-text index, whose tokenizer, ICU's, knows words where they are written without
-spaces. Rows that no index covers yet are found all the same. Exact search wants all embeddings as one matrix, which is
-read once and kept until somebody commits.
-
-Shapes: N clips, D width of an embedding.
+spaces. Rows that no index covers yet are found all the same. LanceDB itself is the slowest way to the nearest clips
+(its scan of 100 000 takes a quarter of a second), so a process that answers keeps something derived (`derived.py`);
+where that would first have to be made, LanceDB's scan answers meanwhile.
 """
 
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+import random
+import time
+from collections.abc import Callable, Hashable, Sequence
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from polyreel.errors import DataError
-from polyreel.search.filter import COLUMN_PREFIX, Filter, Value, kind_of
+from polyreel.search.derived import Derived, DerivedHeader, Keys, Sizes, View
+from polyreel.search.filter import COLUMN_PREFIX, Filter
 from polyreel.search.rows import CLIP_COLUMNS, row_schema
+from polyreel.search.sql import among, as_sql
+from polyreel.search.store import DEFAULT_SIZES, Abilities, Row
 from polyreel.similarity import Embeddings
 
 if TYPE_CHECKING:
     import lancedb
 
 _NAME = "clips"
+TABLE_FOLDER = f"{_NAME}.lance"
+DERIVED_FOLDER = "derived"
 _SQL_KINDS = {pa.string(): "string", pa.float64(): "double", pa.bool_(): "boolean"}
-_IN_MEMORY = ("row_key", *CLIP_COLUMNS, "date_seconds", "video_seconds")
+_IN_MEMORY = ("row_key", *CLIP_COLUMNS, "date_seconds", "video_seconds", "speech_langs")
+_COMMITS_BETWEEN_COMPACTIONS = 32
+_TRIES = 6
+_KEPT_VERSIONS = timedelta(hours=1)  # readers hold a version for as long as one search takes
+_OF_OTHERS = timedelta(seconds=2)  # how long a reader of object storage may not notice a commit
+Answer = TypeVar("Answer")
 
 
 class ClipTable:
-    """Rows of clips in a folder.
+    """Rows of clips in a table, and what is derived from it.
 
     Attributes:
-        folder: where the table lies, as `clips.lance`.
+        folder: of the index; what is derived lies in it, and the table too unless it has a location of its own.
         dim: width D of an embedding.
+        location: URL of the table's place; None: the folder.
     """
 
-    def __init__(self, folder: Path, dim: int) -> None:
+    abilities = Abilities(full_text=True, thumbnails=True)
+
+    def __init__(self, folder: Path, dim: int, location: str | None = None, sizes: Sizes = DEFAULT_SIZES) -> None:
         self.folder = folder
         self.dim = dim
-        self._cache: tuple[int, pa.Table, Embeddings] | None = None
-        self._mean: tuple[Embeddings, Embeddings] | None = None
+        self.location = location
+        self._sizes = sizes
+        self._derived = Derived(folder / DERIVED_FOLDER, dim, sizes)
+        self._num_commits = 0
+        self._mean: tuple[int, Embeddings] | None = None
 
     @classmethod
-    def create(cls, folder: Path, dim: int) -> "ClipTable":
-        """Make an empty table."""
+    def create(cls, folder: Path, dim: int, location: str | None = None) -> "ClipTable":
+        """Make an empty table.
+
+        Raises:
+            DataError: there is one already.
+        """
         from lancedb.index import FTS
 
-        table = _connect(folder).create_table(_NAME, schema=row_schema(dim))
+        database = _connect(location or folder)
+        try:
+            table = database.create_table(_NAME, schema=row_schema(dim))
+        except (ValueError, RuntimeError) as error:
+            raise DataError(f"{location or folder} cannot hold a new table: {_first_line(error)}") from None
         words = FTS(base_tokenizer="icu", stem=False, remove_stop_words=False, ascii_folding=True)
         table.create_index("speech", config=words)
-        return cls(folder, dim)
-
-    @staticmethod
-    def is_at(folder: Path) -> bool:
-        """Tell whether a table lies in a folder."""
-        return (folder / f"{_NAME}.lance").is_dir()
-
-    @staticmethod
-    def delete(folder: Path) -> None:
-        """Delete the table in a folder, if there is one."""
-        shutil.rmtree(folder / f"{_NAME}.lance", ignore_errors=True)
+        return cls(folder, dim, location)
 
     def __len__(self) -> int:
         return int(self._table.count_rows())
+
+    def state(self) -> Hashable:
+        """Return the table's version."""
+        return int(self._table.version)
 
     def file_stamps(self) -> dict[str, str]:
         """Return the stamp each video had when it was indexed, by its path."""
@@ -94,9 +113,13 @@ class ClipTable:
         columns = [
             rows[each.name] if each.name in rows.column_names else pa.nulls(len(rows), each.type) for each in schema
         ]
+        of_these_videos = among("video", sorted({*rows["video"].to_pylist(), *dropping}))
         merge = self._table.merge_insert("clip_id").when_matched_update_all().when_not_matched_insert_all()
-        of_these_videos = _among("video", sorted({*rows["video"].to_pylist(), *dropping}))
-        merge.when_not_matched_by_source_delete(of_these_videos).execute(pa.table(columns, schema=schema))
+        merge = merge.when_not_matched_by_source_delete(of_these_videos)
+        _persistently(lambda: merge.execute(pa.table(columns, schema=schema)))
+        self._num_commits += 1
+        if self._num_commits % _COMMITS_BETWEEN_COMPACTIONS == 0:
+            self.compact()
 
     def _widen(self, wanted: pa.Schema) -> None:
         known = self._table.schema
@@ -106,104 +129,143 @@ class ClipTable:
                 raise DataError(f"the column {name!r} holds {kind} in {self.folder}, and now {each.type}; rename it")
         new = {each.name: f"CAST(NULL AS {_SQL_KINDS[each.type]})" for each in wanted if each.name not in known.names}
         if new:
-            self._table.add_columns(new)
+            _persistently(lambda: self._table.add_columns(new))
 
     def remove(self, videos: Sequence[str]) -> None:
         """Take out all clips of some videos, in one commit; videos that are not there are passed over."""
         if videos:
-            self._table.delete(_among("video", sorted(videos)))
+            _persistently(lambda: self._table.delete(among("video", sorted(videos))))
 
     def compact(self) -> None:
-        """Join the small files that many commits leave; readers are not disturbed."""
-        self._table.optimize()
+        """Join the small files that many commits leave, and bring the full-text index up to date."""
+        _persistently(lambda: self._table.optimize(cleanup_older_than=_KEPT_VERSIONS))
 
-    def find_speech(self, text: str, k: int, wanted: Filter | None = None) -> list[dict[str, object]]:
+    def catch_up(self, queries_QD: Embeddings | None = None) -> DerivedHeader | None:
+        """Derive files where a matrix would be too large, if they are missing or too old."""
+        version = int(self._table.version)
+        if len(self) <= self._sizes.exact_rows or not self._derived.is_behind(self._view()):
+            return None
+        return self._derived.derive(self._at(version), queries_QD)
+
+    def nearest(self, embedding_D: Embeddings, k: int, wanted: Filter | None, *, is_exact: bool = False) -> list[Row]:
+        """Return the nearest rows, best first, each with its `_score`."""
+        view = None if is_exact else self._view()
+        if view is not None:
+            return [*view.nearest(embedding_D, k, wanted, self._sizes)]
+        query = (
+            self._table.search(np.asarray(embedding_D, np.float32), query_type="vector")
+            .distance_type("dot")
+            .bypass_vector_index()
+        )
+        if condition := as_sql(wanted, self._table.schema):
+            query = query.where(condition, prefilter=True)
+        found = query.select([*CLIP_COLUMNS, "_distance"]).limit(k).to_list()
+        rows = [{**row, "_score": 1.0 - row["_distance"]} for row in found]
+        return sorted(rows, key=lambda row: (-row["_score"], row["clip_id"]))
+
+    def nearest_ids(self, queries_QD: Embeddings) -> list[str]:
+        """Return the id of the clip nearest to each query; none in an empty store."""
+        view = self._view()
+        if view is not None:
+            return view.nearest_ids(queries_QD)
+        return [str(row["clip_id"]) for query_D in queries_QD for row in self.nearest(query_D, 1, None)]
+
+    def find_speech(self, text: str, k: int, wanted: Filter | None) -> list[Row]:
         """Return rows of the clips in which words are said, best first, with `lines` and BM25's `_score`."""
         query = self._table.search(text, query_type="fts", fts_columns="speech")
-        if condition := sql(wanted or Filter(), self._table.schema):
+        if condition := as_sql(wanted, self._table.schema):
             query = query.where(condition, prefilter=True)
-        found: list[dict[str, object]] = query.select([*CLIP_COLUMNS, "lines", "_score"]).limit(k).to_list()
+        found: list[Row] = query.select([*CLIP_COLUMNS, "lines", "_score"]).limit(k).to_list()
         return sorted(found, key=lambda row: (-float(str(row["_score"])), str(row["clip_id"])))
 
-    def row(self, clip_id: str, columns: Sequence[str]) -> Mapping[str, object]:
-        """Return some columns of a clip.
+    def rows(self, clip_ids: Sequence[str], columns: Sequence[str]) -> list[Row]:
+        """Return some columns of some clips, in the order asked for."""
+        condition = among("clip_id", clip_ids)
+        found = self._table.search().where(condition).select(["clip_id", *columns]).limit(len(clip_ids)).to_list()
+        by_id: dict[str, Row] = {row["clip_id"]: row for row in found}
+        for clip_id in clip_ids:
+            if clip_id not in by_id:
+                raise KeyError(f"there is no clip {clip_id!r}")
+        return [by_id[clip_id] for clip_id in clip_ids]
 
-        Raises:
-            KeyError: there is no such clip.
-        """
-        found = self._table.search().where(_among("clip_id", [clip_id])).select(list(columns)).limit(1).to_list()
-        if not found:
-            raise KeyError(f"there is no clip {clip_id!r}")
-        row: Mapping[str, object] = found[0]
-        return row
-
-    def rows(self, videos: Sequence[str] | None = None) -> pa.Table:
-        """Return the rows of some videos, or of all, without what is said and shown; absent videos are passed over."""
-        wanted = [name for name in self._table.schema.names if name not in ("lines", "speech", "thumbnail")]
-        asked = self._table.search().select(wanted)
-        return (asked if videos is None else asked.where(_among("video", videos))).to_arrow()
-
-    def matrix(self) -> tuple[pa.Table, Embeddings]:
-        """Return all clips in the order of their ids, and their embeddings `[N, D]`."""
-        version = self._table.version
-        if self._cache is None or self._cache[0] != version:
-            own = [name for name in self._table.schema.names if name.startswith(COLUMN_PREFIX)]
-            wanted = [*_IN_MEMORY, "speech_langs", *own, "vector"]
-            rows = self._table.search().select(wanted).to_arrow().sort_by("clip_id")
-            numbers = rows["vector"].combine_chunks().flatten().to_numpy()
-            self._cache = version, rows.drop_columns(["vector"]), numbers.reshape(-1, self.dim)
-        return self._cache[1:]
+    def rows_of(self, videos: Sequence[str] | None) -> pa.Table:
+        """Return the rows of some videos, or of all, with their embeddings, but without what is said and shown."""
+        names = [name for name in self._table.schema.names if name not in ("lines", "speech", "thumbnail")]
+        asked = self._table.search().select(names)
+        return (asked if videos is None else asked.where(among("video", videos))).to_arrow()
 
     def mean_D(self) -> Embeddings:
-        """Return the mean of all embeddings `[D]`; zeros where there are none."""
-        embeddings_ND = self.matrix()[1]
-        if self._mean is None or self._mean[0] is not embeddings_ND:
-            mean_D = embeddings_ND.mean(axis=0) if len(embeddings_ND) else np.zeros(self.dim, np.float32)
-            self._mean = embeddings_ND, mean_D
+        """Return the mean of all embeddings `[D]`; zeros where there are none, or where files must first be derived."""
+        version, view = int(self._table.version), self._view()
+        if self._mean is None or self._mean[0] != version:
+            self._mean = version, np.zeros(self.dim, np.float32) if view is None else view.mean_D(self.dim)
         return self._mean[1]
+
+    def _view(self) -> View | None:
+        version = int(self._table.version)
+        return self._derived.view(version, self._at(version))
+
+    def _at(self, version: int) -> "_Version":
+        return _Version(lambda: _connect(self.location or self.folder).open_table(_NAME), version, self.dim)
 
     @cached_property
     def _table(self) -> "lancedb.table.Table":
-        if not self.is_at(self.folder):
-            raise DataError(f"{self.folder} has lost its table {_NAME}.lance; delete the index and make it anew")
-        return _connect(self.folder).open_table(_NAME)
+        try:
+            return _connect(self.location or self.folder).open_table(_NAME)
+        except (ValueError, FileNotFoundError) as error:
+            place = self.location or self.folder
+            raise DataError(
+                f"{place} has lost its table {_NAME}.lance; delete the index and make it anew"
+                if self.location is None
+                else f"{place} has no table {_NAME}: {_first_line(error)}"
+            ) from None
 
 
-def _connect(folder: Path) -> "lancedb.DBConnection":
+class _Version:
+    """The table as it was at one commit; opened when it is first read."""
+
+    def __init__(self, open_table: Callable[[], "lancedb.table.Table"], version: int, dim: int) -> None:
+        self._open, self._version, self._dim = open_table, version, dim
+
+    @cached_property
+    def _table(self) -> "lancedb.table.Table":
+        table = self._open()
+        table.checkout(self._version)
+        return table
+
+    def keys(self) -> tuple[Keys, npt.NDArray[np.uint64]]:
+        """Return the key and the place of every row."""
+        found = self._table.search().select(["row_key"]).with_row_id(True).to_arrow()
+        return found["row_key"].to_numpy(), found["_rowid"].to_numpy()
+
+    def read(self, places: npt.NDArray[np.uint64] | None) -> tuple[pa.Table, Embeddings]:
+        """Return rows, in the order of their ids, and their embeddings; None: all rows."""
+        own = [name for name in self._table.schema.names if name.startswith(COLUMN_PREFIX)]
+        query = self._table.search() if places is None else self._table.take_row_ids(places.tolist())
+        rows = query.select([*_IN_MEMORY, *own, "vector"]).to_arrow().sort_by("clip_id").combine_chunks()
+        vectors = rows["vector"].combine_chunks()
+        numbers = vectors.flatten().to_numpy() if len(rows) else np.empty(0, np.float32)
+        return rows.drop_columns(["vector"]), numbers.reshape(-1, self._dim)
+
+
+def _connect(place: Path | str) -> "lancedb.DBConnection":
     import lancedb
 
     # Zero: every read looks for newer commits first; without it, an open reader would never see another's writes.
-    return lancedb.connect(folder, read_consistency_interval=timedelta(0))
+    return lancedb.connect(place, read_consistency_interval=_OF_OTHERS if isinstance(place, str) else timedelta(0))
 
 
-def sql(wanted: Filter, schema: pa.Schema) -> str:
-    """Spell a filter as a condition in SQL; empty for one that lets everything pass."""
-    conditions: list[str] = []
-    if wanted.folder:
-        folder = wanted.folder
-        conditions.append(f"(video = {_quoted(folder)} OR starts_with(video, {_quoted(folder + '/')}))")
-    elif wanted.is_pattern:
-        conditions.append(f"regexp_like(video, {_quoted(wanted.pattern)})")
-    for name, (low, high, is_closed) in wanted.ranges.items():
-        if name not in schema.names or not pa.types.is_floating(schema.field(name).type):
-            return "false"
-        conditions += [] if low is None else [f"`{name}` >= {float(low)!r}"]
-        conditions += [] if high is None else [f"`{name}` {'<=' if is_closed else '<'} {float(high)!r}"]
-    for name, values in wanted.choices.items():
-        if name not in schema.names:
-            return "false"
-        conditions.append(_among(name, [value for value in values if kind_of(value) == schema.field(name).type]))
-    if wanted.langs:
-        conditions.append(f"array_has_any(speech_langs, [{', '.join(map(_quoted, wanted.langs))}])")
-    return " AND ".join(conditions)
+def _persistently(change: Callable[[], Answer]) -> Answer:
+    """Carry out a change, again and again where others change the table at the same moment."""
+    for attempt in range(_TRIES):
+        try:
+            return change()
+        except (RuntimeError, OSError, ValueError) as error:
+            if "conflict" not in str(error).lower() or attempt == _TRIES - 1:
+                raise
+            time.sleep(random.uniform(0.05, 0.2) * 2**attempt)
+    raise AssertionError
 
 
-def _quoted(value: Value) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(float(value))
-
-
-def _among(name: str, values: Iterable[Value]) -> str:
-    quoted = ", ".join(_quoted(value) for value in values)
-    return f"`{name}` IN ({quoted})" if quoted else "false"
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

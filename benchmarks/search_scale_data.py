@@ -1,0 +1,79 @@
+"""The clips and queries that `search_scale.py` searches, made of msrvtt1k.
+
+Clips are a 512-d student's embeddings of random windows of the training videos, each moved by noise with the covariance
+of its neighbours; queries are captions of the test videos in English and Italian. How many dimensions the clips really
+have is measured before and after, because a search is as hard as that.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from polyreel import Dataset, Retriever, import_tables, load_recipe, train
+from polyreel.search.rows import IndexedClip
+from polyreel.similarity import Embeddings, similarities, unit
+
+SHARED = Path(os.environ.get("POLYREEL_SHARED", Path(__file__).parents[2] / "shared"))
+WORK = Path("/tmp") / "polyreel-search-scale"
+DIM, CLIPS_A_VIDEO, WINDOWS_A_VIDEO, NEIGHBOURS, QUERIES = 512, 50, 60, 16, 400
+
+
+def student() -> tuple[Retriever, Dataset]:
+    """Train the student once."""
+    if not (WORK / "msrvtt1k").is_dir():
+        import_tables(SHARED / "data" / "msrvtt1k", WORK / "msrvtt1k", layout="msrvtt1k")
+    recipe = load_recipe("msrvtt1k/translate-train", ["embed_dim=512", f'data.dataset="{WORK / "msrvtt1k"}"'])
+    train(recipe, WORK / "run", resume=(WORK / "run").is_dir())
+    return Retriever.load(WORK / "run" / "model"), Dataset.open(WORK / "msrvtt1k")
+
+
+def make_data(num: int) -> dict[str, object]:
+    """Write clips `[N, 512]` and queries `[Q, 512]`; clips of one source video lie side by side."""
+    model, dataset = student()
+    store, rng = dataset.features("vgg16"), np.random.default_rng(0)
+    windows = []
+    for clip in dataset.split("train").clips:
+        frames_TD = np.asarray(store[clip.clip_id], np.float32)
+        for start in rng.integers(0, len(frames_TD) - 5, WINDOWS_A_VIDEO):
+            windows.append(frames_TD[start : start + int(rng.integers(5, 31))])
+    real_ND = np.concatenate([model.encode_clips(windows[i : i + 500]) for i in range(0, len(windows), 500)])
+    texts = [caption.text for caption in dataset.split("test").captions if caption.lang in ("en", "it")]
+    np.save(WORK / "queries.npy", model.encode_text(sorted(rng.permutation(texts)[:QUERIES])))
+    made_ND = np.lib.format.open_memmap(WORK / f"clips-{num}.npy", "w+", np.float32, (num, DIM))
+    each = -(-num // len(real_ND))
+    for place, row_D in enumerate(real_ND):
+        block = slice(place * each, min((place + 1) * each, num))
+        nearest = np.argpartition(-(real_ND @ row_D), NEIGHBOURS)[: NEIGHBOURS + 1]
+        spread_KD = real_ND[nearest] - real_ND[nearest].mean(axis=0)
+        noise = rng.normal(size=(max(0, block.stop - block.start), len(nearest))) @ spread_KD / np.sqrt(NEIGHBOURS)
+        made_ND[block] = unit(row_D + noise)
+    made_ND.flush()
+    return {"real": len(real_ND), "dimension_before": dimension(real_ND), "dimension_after": dimension(made_ND)}
+
+
+def dimension(rows_ND: Embeddings, k: int = 20) -> float:
+    """Return the intrinsic dimension by maximum likelihood (Levina and Bickel) of 300 rows among all."""
+    sample = np.linspace(0, len(rows_ND) - 1, 300).astype(int)
+    best = np.full((300, k + 1), -np.inf, np.float32)
+    for start in range(0, len(rows_ND), 1 << 15):
+        both = np.concatenate([best, similarities(rows_ND[sample], rows_ND[start : start + (1 << 15)])], axis=1)
+        best = -np.partition(-both, k, axis=1)[:, : k + 1]
+    far = np.sqrt(np.maximum(2 - 2 * -np.sort(-best, axis=1)[:, 1:], 1e-9))
+    return round(float(1 / np.mean(np.log(far[:, -1:] / far[:, :-1]).mean(axis=1))), 1)
+
+
+def clips_of(first: int, last: int, num: int) -> list[IndexedClip]:
+    """Name clips: 50 a video, a hundred folders of neighbouring videos, and a number that picks 1 % at random."""
+    picks = np.random.default_rng(1).integers(0, 100, num)[first:last].tolist()
+    return [
+        IndexedClip(
+            clip_id=f"{number:08d}",
+            video=f"folder{number * 100 // num:02d}/{number // CLIPS_A_VIDEO:06d}.mp4",
+            start_seconds=4.0 * (number % CLIPS_A_VIDEO),
+            end_seconds=4.0 * (number % CLIPS_A_VIDEO) + 4,
+            file_stamp="x",
+            columns={"pick": pick},
+        )
+        for number, pick in zip(range(first, last), picks, strict=True)
+    ]
