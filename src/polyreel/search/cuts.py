@@ -132,8 +132,10 @@ def _otio_clip(moment: Moment, clock: FrameClock) -> Json:
 
 
 def _otio_range(start: int, length: int, rate: Fraction) -> Json:
-    times: list[Json] = [{"OTIO_SCHEMA": "RationalTime.1", "rate": float(rate), "value": float(at)} for at in (start, length)]
-    return {"OTIO_SCHEMA": "TimeRange.1", "start_time": times[0], "duration": times[1]}
+    first, duration = (
+        {"OTIO_SCHEMA": "RationalTime.1", "rate": float(rate), "value": float(at)} for at in (start, length)
+    )
+    return {"OTIO_SCHEMA": "TimeRange.1", "start_time": first, "duration": duration}
 
 
 CUT_LISTS: dict[str, Callable[[Path, Sequence[Moment], Sequence[FrameClock], str], None]] = {
