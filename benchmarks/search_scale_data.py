@@ -33,12 +33,12 @@ def make_data(num: int) -> dict[str, object]:
     model, dataset = student()
     store, rng = dataset.features("vgg16"), np.random.default_rng(0)
     windows = []
-    for clip in dataset.split("train").clips:
-        frames_TD = np.asarray(store[clip.clip_id], np.float32)
+    for clip_id in dataset.split("train").clips["clip_id"].to_pylist():
+        frames_TD = np.asarray(store[clip_id], np.float32)
         for start in rng.integers(0, len(frames_TD) - 5, WINDOWS_A_VIDEO):
             windows.append(frames_TD[start : start + int(rng.integers(5, 31))])
     real_ND = np.concatenate([model.encode_clips(windows[i : i + 500]) for i in range(0, len(windows), 500)])
-    texts = [caption.text for caption in dataset.split("test").captions if caption.lang in ("en", "it")]
+    texts = dataset.split("test").captions["text"].to_pylist()
     np.save(WORK / "queries.npy", model.encode_text(sorted(rng.permutation(texts)[:QUERIES])))
     made_ND = np.lib.format.open_memmap(WORK / f"clips-{num}.npy", "w+", np.float32, (num, DIM))
     each = -(-num // len(real_ND))

@@ -134,5 +134,4 @@ def test_many_commits_are_compacted(tmp_path: Path) -> None:
     for number in range(33):
         fill(table, f"v{number}", clips_each=1, seed=number)
     assert len(table) == 33
-    assert len([*(tmp_path / "clips.lance" / "data").iterdir()]) > 0
-    assert table._table.stats().fragment_stats.num_fragments < 5
+    assert table._table.stats()["fragment_stats"]["num_fragments"] < 5

@@ -92,9 +92,11 @@ def test_the_order_of_adding_changes_nothing(tmp_path_factory: pytest.TempPathFa
     clips, embeddings = some_clips(*"abcdef"), some_embeddings(6, dim=8)
     for i in order:
         table.put(make_rows([clips[i]], embeddings[[i]], 8))
-    rows, matrix = table.matrix()
-    assert rows["clip_id"].to_pylist() == [clip.clip_id for clip in clips]
-    np.testing.assert_array_equal(matrix, embeddings)
+    found = table.nearest(embeddings[2], 6, None)
+    assert [row["clip_id"] for row in found] == [
+        clips[place].clip_id for place in np.argsort(-(embeddings @ embeddings[2]))
+    ]
+    assert table.rows([clip.clip_id for clip in clips], ["vector"])[4]["vector"] == embeddings[4].tolist()
 
 
 def test_an_index_says_what_it_was_made_with(index: Index, encoder: SearchEncoder) -> None:

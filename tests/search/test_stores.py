@@ -30,7 +30,7 @@ DIM = 48
 STORES = [
     "lance",
     pytest.param("s3", marks=pytest.mark.slow),
-    pytest.param("qdrant", marks=pytest.mark.filterwarnings("ignore:Payload indexes have no effect")),
+    pytest.param("qdrant", marks=pytest.mark.filterwarnings("ignore:(Payload indexes|Local mode)")),
     pytest.param("live", marks=pytest.mark.slow),
 ]
 

@@ -38,7 +38,7 @@ def search(
     """
     use_threads(threads)
     from polyreel import Index
-    from polyreel.search.hybrid import alone, asks_words, find_said, fuse
+    from polyreel.search.hybrid import alone, find_said, fuse
     from polyreel.search.strength import Strengths
     from polyreel.web.guess import LanguageGuess
 
@@ -50,7 +50,7 @@ def search(
         return
     query_D, lang = index.embed(text), LanguageGuess(index.encoder.model.langs).of(text)
     seen = [] if by == "said" else [alone(hit) for hit in index.search(query_D, k, bank=bank)]
-    said = find_said(index, text, query_D, k) if asks_words(index.store.abilities, by) else []
+    said = find_said(index, text, query_D, k) if by == "said" or (by == "both" and index.finds_speech) else []
     answers = fuse(seen, said)[:k]
     strengths = Strengths(index).of([answer.moment.score for answer in answers], lang)
     found = list(zip(answers, strengths, strict=True))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from polyreel.errors import DataError
+from polyreel.search.store import check_location
 from polyreel.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,10 +29,32 @@ class IndexHeader(Settings):
     library_folder: str = Field(description="the videos' folder, relative to the index's")
     store: str | None = Field(default=None, description="URL of what keeps the rows; none: the folder itself")
 
+    @property
+    def location(self) -> str | None:
+        """URL of what keeps the rows of this part; None: the part's folder."""
+        return self.store if self.store is None or not self.part else f"{self.store}-{self.part}"
+
 
 def is_index(folder: Path) -> bool:
     """Tell whether an index lies in a folder."""
     return (folder / HEADER_FILE).is_file()
+
+
+def header_for(folder: Path, encoder: "SearchEncoder", library_folder: Path, store: str | None) -> IndexHeader:
+    """Describe an index that will lie in a folder.
+
+    Raises:
+        ValueError: the store is of no known kind.
+    """
+    return IndexHeader(
+        schema_version=SCHEMA_VERSION,
+        encoder_fingerprint=encoder.fingerprint,
+        dim=encoder.dim,
+        extractor=encoder.extractor.source,
+        model_folder=None if encoder.model_folder is None else relative_path(encoder.model_folder, folder),
+        library_folder=relative_path(library_folder, folder),
+        store=None if store is None else check_location(store),
+    )
 
 
 def open_encoder(folder: Path, header: IndexHeader) -> "SearchEncoder":

@@ -17,7 +17,6 @@ from polyreel.data.speech import Speech
 from polyreel.search.filter import Filter
 from polyreel.search.hits import Hit, SpeechHit
 from polyreel.search.moments import Moment
-from polyreel.search.store import Abilities
 from polyreel.similarity import Embeddings
 
 By = Literal["both", "seen", "said"]
@@ -63,11 +62,6 @@ class Answer:
     def fused(self) -> float:
         """The sum over both rankings of 1 / (60 + place)."""
         return sum(1 / (_RANK_CONSTANT + place) for place in (self.seen_place, self.said_place) if place is not None)
-
-
-def asks_words(abilities: Abilities, by: By) -> bool:
-    """Tell whether what is said is to be asked of a store; where it cannot tell, both means what is seen alone."""
-    return by == "said" or (by == "both" and abilities.full_text)
 
 
 def alone(hit: Hit) -> Moment:

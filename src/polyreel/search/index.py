@@ -15,15 +15,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from polyreel.data.speech import Speech
-from polyreel.errors import DataError, FingerprintError, PolyreelError
+from polyreel.errors import DataError, FingerprintError
 from polyreel.search.filter import Filter
-from polyreel.search.header import HEADER_FILE, SCHEMA_VERSION, IndexHeader, is_index, open_encoder, relative_path
+from polyreel.search.header import (
+    HEADER_FILE,
+    SCHEMA_VERSION,
+    IndexHeader,
+    header_for,
+    is_index,
+    open_encoder,
+    relative_path,
+)
 from polyreel.search.hits import Hit, SpeechHit, hit_of
 from polyreel.search.hubs import KnownHubs
-from polyreel.search.queries import Query, embed_query
+from polyreel.search.queries import Query, captions_like, checked, embed_query
 from polyreel.search.rows import CLIP_COLUMNS, IndexedClip, lines_of, make_rows
 from polyreel.search.sequences import ClipSequence, sequences_of
-from polyreel.search.store import check_location, create_store, open_store
+from polyreel.search.store import create_store, open_store
 from polyreel.settings import read_header
 from polyreel.similarity import Embeddings
 from polyreel.storage import is_vacant, write_aside, write_json
@@ -45,7 +53,7 @@ class Index:
         self.folder = folder
         self.header = header
         self._given_encoder = encoder
-        self.store = open_store(folder / header.part, header.store, header.dim)
+        self.store = open_store(folder / header.part, header.location, header.dim)
         self._hubs = KnownHubs(self.store)
 
     @classmethod
@@ -74,15 +82,7 @@ class Index:
         folder = Path(folder)
         if not is_vacant(folder):
             raise DataError(f"{folder} exists already; open the index there, or name another folder")
-        header = IndexHeader(
-            schema_version=SCHEMA_VERSION,
-            encoder_fingerprint=encoder.fingerprint,
-            dim=encoder.dim,
-            extractor=encoder.extractor.source,
-            model_folder=None if encoder.model_folder is None else relative_path(encoder.model_folder, folder),
-            library_folder=relative_path(Path(library_folder), folder),
-            store=None if store is None else check_location(store),
-        )
+        header = header_for(folder, encoder, Path(library_folder), store)
         with write_aside(folder) as aside:
             create_store(aside, store, header.dim, expected_clips)
             write_json(aside / HEADER_FILE, header.model_dump(mode="json"))
@@ -149,6 +149,10 @@ class Index:
         """Return the stamp each video had when it was indexed, by its path in the library."""
         return self.store.file_stamps()
 
+    def speech_langs(self) -> list[str]:
+        """Return the languages in which something is said or subtitled, sorted."""
+        return self.store.speech_langs()
+
     def add(
         self,
         clips: Sequence[IndexedClip],
@@ -191,11 +195,7 @@ class Index:
         It is tuned with the captions of the model's query bank, where there is one. Searches are right before, too,
         and go on meanwhile. Where another process is at it already, DataError.
         """
-        try:
-            queries_QD = self.encoder.query_bank.rows()
-        except PolyreelError:
-            queries_QD = None
-        return self.store.catch_up(queries_QD) is not None
+        return self.store.catch_up(captions_like(self.encoder)) is not None
 
     def search(
         self,
@@ -239,27 +239,25 @@ class Index:
         Raises:
             ValueError, DataError, FingerprintError: as in `search`.
         """
-        if isinstance(query, np.ndarray):
-            if query.shape != (self.header.dim,):
-                raise ValueError(f"the embedding has shape {list(query.shape)}; this index's have [{self.header.dim}]")
-            return query
-        return embed_query(query, self.encoder)
+        return checked(query, self.header.dim) if isinstance(query, np.ndarray) else embed_query(query, self.encoder)
 
     def average_similarity(self, embedding_D: Embeddings) -> float:
         """Return the mean cosine similarity of all clips with a unit-length embedding `[D]`; 0 in an empty index."""
         return float(self.store.mean_D() @ embedding_D)
 
+    @property
+    def finds_speech(self) -> bool:
+        """Whether what is said can be asked for here."""
+        return self.store.abilities.full_text
+
     def find_speech(self, text: str, k: int = 5, *, filter: Filter | None = None, offset: int = 0) -> list[SpeechHit]:
         """Find the clips in which words are said, by speech or subtitles, best first.
 
-        Args:
-            text: words as they are said; a clip with some of them is found, one with more and rarer ones before it.
-            k: how many hits, 1 or more.
-            filter: which clips may be found; None: all.
-            offset: how many of the best hits to leave out, for paging.
+        A clip with some of the words is found; one with more and rarer ones before it. Filter and pages as in `search`.
 
         Raises:
             ValueError: the text is empty, k is below 1, or offset below 0.
+            DataError: the store cannot, as `finds_speech` says.
         """
         if not text.strip():
             raise ValueError("the query is empty; give a word that is said")
@@ -288,7 +286,7 @@ class Index:
 
     def sequences(self, videos: Sequence[str] | None = None) -> Iterator[ClipSequence]:
         """Yield the clips of some videos, named by their paths in the library, or of all, with their embeddings."""
-        yield from sequences_of(self.store.rows_of(videos), self.header.dim)
+        yield from sequences_of(self.store.rows_of_videos(videos), self.header.dim)
 
     def clip(self, clip_id: str) -> Hit:
         """Return where a clip lies, as the hit that it is for itself; a clip that is not there raises KeyError."""

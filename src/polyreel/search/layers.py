@@ -125,16 +125,17 @@ class ListsLayer:
         order_L = np.argsort(-sims_L, kind="stable")
         order_L = order_L[sizes_L[order_L] > 0]
         num_probes = int(np.searchsorted(np.cumsum(sizes_L[order_L]), wanted)) + 1
-        visited = np.ascontiguousarray(order_L[:num_probes], np.int64)[None]
-        settings = faiss.SearchParametersIVF(nprobe=visited.shape[1])
+        visited = np.ascontiguousarray(order_L[:num_probes], np.int64)
+        settings = faiss.SearchParametersIVF(nprobe=len(visited))
         if allowed is not None:
             bits = np.packbits(allowed, bitorder="little")
             settings.sel = faiss.IDSelectorBitmap(bits)
-        query = np.ascontiguousarray(embedding_D, np.float32)[None]
-        _, found = self._lists.search_preassigned(
-            query, k * _RESCORED_A_HIT, visited, np.ascontiguousarray(sims_L[visited]), params=settings
-        )
-        return np.sort(found[0][found[0] >= 0])
+        num = k * _RESCORED_A_HIT
+        query_D, visited_L = np.ascontiguousarray(embedding_D, np.float32), np.ascontiguousarray(sims_L[visited])
+        scores, found = np.empty(num, np.float32), np.empty(num, np.int64)
+        places = (faiss.swig_ptr(array) for array in (visited, visited_L, scores, found))
+        self._lists.search_preassigned_c(1, faiss.swig_ptr(query_D), num, *places, False, settings)
+        return np.sort(found[found >= 0])
 
 
 class PickedRows:

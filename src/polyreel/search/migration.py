@@ -13,7 +13,6 @@ import numpy as np
 from polyreel.search.header import HEADER_FILE, SCHEMA_VERSION
 from polyreel.search.rows import make_rows
 from polyreel.search.sequences import sequences_of
-from polyreel.search.succession import FORMAT, delete_rows
 from polyreel.search.table import ClipTable
 from polyreel.storage import read_json, write_json
 
@@ -28,12 +27,12 @@ def migrate(folder: Path) -> None:
     header = read_json(folder / HEADER_FILE)
     if header.get("schema_version") != 1:
         return
-    dim, part = int(str(header["dim"])), f"{FORMAT}{SCHEMA_VERSION}"
+    dim, part = int(str(header["dim"])), f"format-{SCHEMA_VERSION}"
     shutil.rmtree(folder / part, ignore_errors=True)
     table = ClipTable.create(folder / part, dim)
-    sequences = sequences_of(ClipTable(folder, dim).rows_of(None), dim)
+    sequences = sequences_of(ClipTable(folder, dim).rows_of_videos(), dim)
     while some := list(islice(sequences, _VIDEOS_AT_ONCE)):
         clips = [clip for sequence in some for clip in sequence.clips]
         table.put(make_rows(clips, np.concatenate([sequence.embeddings_ND for sequence in some]), dim))
     write_json(folder / HEADER_FILE, {**header, "schema_version": SCHEMA_VERSION, "part": part})
-    delete_rows(folder)
+    ClipTable.delete(folder)

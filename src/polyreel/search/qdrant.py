@@ -17,17 +17,14 @@ from qdrant_client import QdrantClient, models
 
 from polyreel.errors import DataError
 from polyreel.search.derived import DerivedHeader
-from polyreel.search.filter import COLUMN_PREFIX, Filter, Value
+from polyreel.search.filter import COLUMN_PREFIX, Filter, Value, kind_of
 from polyreel.search.rows import row_schema
 from polyreel.search.store import Abilities, Row
 from polyreel.similarity import Embeddings
 
 _POINTS_AT_ONCE, _ROWS_A_PAGE, _QUERIES_AT_ONCE = 256, 10_000, 64
 _MOST_VIDEOS = 100_000  # of which a pattern of paths is looked for
-_SAMPLE = 1000
-_KEPT_OF_ROWS = {
-    "clip_id", "video", "start_seconds", "end_seconds", "file_stamp", "date_seconds", "video_seconds", "vector"
-}  # fmt: skip
+_SAMPLE, _MOST_LANGS = 1000, 1000
 _NAMES = uuid.UUID("6f0c6d5e-3a7e-5c1b-9a55-3f1d0b6a7c21")  # so that a clip's id always gives the same point
 _LOOK_AGAIN_SECONDS = 5.0
 _BYTES_IN_MEMORY = 8 << 30  # beyond which embeddings are better on disk, with one byte a dimension in memory
@@ -80,7 +77,7 @@ class QdrantStore:
 
     def make(self, expected_clips: int) -> None:
         """Make the collection; `DataError` where there is one already."""
-        if self._client.collection_exists(self._name):
+        if self.is_there():
             raise DataError(f"there is a collection {self._name!r} already; name another, or delete it there")
         self._client.create_collection(self._name, **collection_settings(self.dim, expected_clips))
         for field, kind in _INDEXED.items():
@@ -97,24 +94,25 @@ class QdrantStore:
         """Return the stamp each video had when it was indexed, by its path."""
         return {str(row["video"]): str(row["file_stamp"]) for row in self._scroll(None, ["video", "file_stamp"])}
 
+    def is_there(self) -> bool:
+        """Tell whether the collection has been made."""
+        return bool(self._client.collection_exists(self._name))
+
     def speech_langs(self) -> list[str]:
         """Return the languages in which something is said, sorted."""
-        found: set[str] = set()
-        for row in self._scroll(None, ["speech_langs"]):
-            langs = row.get("speech_langs")
-            found |= {*langs} if isinstance(langs, list) else set()
-        return sorted(found)
+        return sorted(str(hit.value) for hit in self._client.facet(self._name, "speech_langs", limit=_MOST_LANGS).hits)
 
     def put(self, rows: pa.Table, dropping: Sequence[str] = ()) -> None:
         """Put in all clips of some videos, new ones first; then take out what was there of these videos."""
         points = [_point(row) for row in rows.to_pylist()]
         for start in range(0, len(points), _POINTS_AT_ONCE):
             self._client.upsert(self._name, points[start : start + _POINTS_AT_ONCE], wait=True)
-        videos = sorted({*rows["video"].to_pylist(), *dropping})
+        videos = sorted({*rows["video"].to_pylist()})
         older = models.Filter(
             must=[_any_of("video", videos)], must_not=[_any_of("row_key", rows["row_key"].to_pylist())]
         )
         self._client.delete(self._name, models.FilterSelector(filter=older), wait=True)
+        self.remove(sorted({*dropping} - {*videos}))
 
     def remove(self, videos: Sequence[str]) -> None:
         """Take out all clips of some videos; those that are not there are passed over."""
@@ -179,23 +177,14 @@ class QdrantStore:
         points = [by_id[clip_id] for clip_id in clip_ids]
         return [{"thumbnail": None, **(point.payload or {}), "vector": point.vector} for point in points]
 
-    def rows_of(self, videos: Sequence[str] | None) -> pa.Table:
-        """Return the rows of some videos, or of all, with their embeddings."""
+    def rows_of_videos(self, videos: Sequence[str] | None = None) -> pa.Table:
+        """Return the rows of some videos, or of all, without what is said and shown; absent videos are passed over."""
         wanted = None if videos is None else models.Filter(must=[_any_of("video", videos)])
-        rows, offset = [], None
-        while True:
-            points, offset = self._client.scroll(
-                self._name, wanted, limit=_POINTS_AT_ONCE, offset=offset, with_payload=True, with_vectors=True
-            )
-            rows += [{**(point.payload or {}), "vector": point.vector} for point in points]
-            if offset is None:
-                break
-        kept = [each for each in row_schema(self.dim) if each.name in _KEPT_OF_ROWS]
-        own = sorted({name for row in rows for name in row if name.startswith(COLUMN_PREFIX)})
-        table = pa.Table.from_pylist(rows, schema=pa.schema(kept))
-        for name in own:
-            table = table.append_column(name, pa.array([row.get(name) for row in rows]))
-        return table
+        rows = list(self._scroll(wanted, None, with_vectors=True))
+        fixed = [each for each in row_schema(self.dim) if each.name not in ("lines", "speech", "thumbnail")]
+        own = {name: value for row in rows for name, value in row.items() if name.startswith(COLUMN_PREFIX)}
+        fields = [*fixed, *(pa.field(name, kind_of(value)) for name, value in sorted(own.items()))]  # type: ignore[arg-type]
+        return pa.Table.from_pylist([dict(row) for row in rows], schema=pa.schema(fields))
 
     def mean_D(self) -> Embeddings:
         """Return the mean embedding of a sample; asked again when many points have come or gone."""
@@ -207,13 +196,21 @@ class QdrantStore:
             self._mean = num, vectors.mean(axis=0) if len(found) else np.zeros(self.dim, np.float32)
         return self._mean[1]
 
-    def _scroll(self, wanted: models.Filter | None, fields: list[str]) -> Iterator[Row]:
+    def _scroll(
+        self, wanted: models.Filter | None, fields: list[str] | None, *, with_vectors: bool = False
+    ) -> Iterator[Row]:
+        """Yield rows page by page; None: all their fields."""
         offset = None
         while True:
             points, offset = self._client.scroll(
-                self._name, wanted, limit=_ROWS_A_PAGE, offset=offset, with_payload=fields, with_vectors=False
+                self._name,
+                wanted,
+                limit=_ROWS_A_PAGE,
+                offset=offset,
+                with_payload=True if fields is None else fields,
+                with_vectors=with_vectors,
             )
-            yield from ((point.payload or {}) for point in points)
+            yield from ({**(point.payload or {}), "vector": point.vector} for point in points)
             if offset is None:
                 return
 

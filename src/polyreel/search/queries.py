@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from polyreel.errors import PolyreelError
 from polyreel.similarity import Embeddings, unit
 
 if TYPE_CHECKING:
@@ -69,14 +70,12 @@ def parse_query(text: str) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def embed_query(query: Query, encoder: "SearchEncoder") -> Embeddings:
+def embed_query(query: "str | Sequence[Part]", encoder: "SearchEncoder") -> Embeddings:
     """Return a query's unit-length embedding `[D]`.
 
     Raises:
         ValueError: nothing is asked for, or a weight is not finite.
     """
-    if isinstance(query, np.ndarray):
-        return query
     parts = parse_query(query) if isinstance(query, str) else tuple(query)
     if not all(np.isfinite(part.weight) and part.text.strip() for part in parts):
         raise ValueError("a part of the query has no text or no finite weight; expected words and a number")
@@ -98,3 +97,22 @@ def embed_file(path: Path, encoder: "SearchEncoder") -> Embeddings:
 
     embedding_D: Embeddings = encoder.encode_video(path, [(0.0, probe(path).duration_seconds)])[0]
     return embedding_D
+
+
+def checked(embedding_D: Embeddings, dim: int) -> Embeddings:
+    """Return an embedding if it has an index's width.
+
+    Raises:
+        ValueError: it has another.
+    """
+    if embedding_D.shape != (dim,):
+        raise ValueError(f"the embedding has shape {list(embedding_D.shape)}; this index's have [{dim}]")
+    return embedding_D
+
+
+def captions_like(encoder: "SearchEncoder") -> Embeddings | None:
+    """Return embeddings of such texts as will be asked, `[N, D]`: the captions of the model's query bank, if any."""
+    try:
+        return encoder.query_bank.rows()
+    except PolyreelError:
+        return None

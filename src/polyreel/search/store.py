@@ -54,11 +54,11 @@ class ClipStore(Protocol):
         """Return the languages in which something is said, sorted."""
 
     def put(self, rows: pa.Table, dropping: Sequence[str] = ()) -> None:
-        """Put in all clips of some videos, as `make_rows` made them, in place of what was there of these videos.
+        """Put in all clips of some videos, in place of what was there of these videos.
 
         Args:
-            rows: of the clips.
-            dropping: other videos to take out with the same change.
+            rows: what `make_rows` made.
+            dropping: other videos to take out at the same time.
         """
 
     def remove(self, videos: Sequence[str]) -> None:
@@ -101,8 +101,8 @@ class ClipStore(Protocol):
             KeyError: there is no such clip.
         """
 
-    def rows_of(self, videos: Sequence[str] | None) -> pa.Table:
-        """Return the rows of some videos, or of all, with their embeddings in `vector`, in any order."""
+    def rows_of_videos(self, videos: Sequence[str] | None = None) -> pa.Table:
+        """Return the rows of some videos, or of all, without what is said and shown; absent videos are passed over."""
 
     def mean_D(self) -> Embeddings:
         """Return the mean embedding, or that of a sample; zeros where there are none."""
@@ -147,6 +147,17 @@ def create_store(folder: Path, location: str | None, dim: int, expected_clips: i
         from polyreel.search.table import ClipTable
 
         ClipTable.create(folder, dim, location)
+
+
+def store_exists(folder: Path, location: str | None) -> bool:
+    """Tell whether there is a store in a folder, or at a location."""
+    if location is not None and urlsplit(location).scheme == "qdrant":
+        from polyreel.search.qdrant import QdrantStore
+
+        return QdrantStore.at(location, 0).is_there()
+    from polyreel.search.table import ClipTable
+
+    return ClipTable.is_at(folder, location)
 
 
 def check_location(location: str) -> str:

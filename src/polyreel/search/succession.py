@@ -3,18 +3,17 @@
 The rows of an index lie in a part of its folder that its header names. A successor has a part and a header of its own,
 `next.json`; writing that as `index.json` is the whole switch, so whoever asks gets the old answers or the new ones.
 The part before stays, because a server may still be answering from it, and so that going back to the model before costs
-only what changed meanwhile; older parts are deleted.
+only what changed meanwhile; older parts are deleted. On a server or object storage the parts are collections or tables
+of their own, and are left to whoever looks after it.
 """
 
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polyreel.errors import DataError
 from polyreel.search.header import HEADER_FILE, SCHEMA_VERSION, IndexHeader, relative_path
 from polyreel.search.index import Index
-from polyreel.search.store import create_store
-from polyreel.search.table import DERIVED_FOLDER, TABLE_FOLDER
+from polyreel.search.store import create_store, store_exists
+from polyreel.search.table import ClipTable
 from polyreel.settings import read_header
 from polyreel.storage import write_json
 
@@ -22,9 +21,7 @@ if TYPE_CHECKING:
     from polyreel.search.encoder import SearchEncoder
 
 NEXT_FILE = "next.json"
-FORMAT = "format-"
-_BY = "by-"
-PARTS = (_BY, FORMAT)
+_PART = "by-"
 
 
 def begin_successor(index: Index, encoder: "SearchEncoder") -> Index:
@@ -36,20 +33,16 @@ def begin_successor(index: Index, encoder: "SearchEncoder") -> Index:
     """
     folder = index.folder
     model = None if encoder.model_folder is None else relative_path(encoder.model_folder, folder)
-    part = _BY + encoder.fingerprint[:12]
     facts = {
         "model_folder": model,
         "encoder_fingerprint": encoder.fingerprint,
         "dim": encoder.dim,
         "extractor": encoder.extractor.source,
-        "part": part,
-        "store": None if index.header.store is None else f"{index.header.store.partition(f'-{_BY}')[0]}-{part}",
+        "part": _PART + encoder.fingerprint[:12],
     }
     header = index.header.model_copy(update=facts)
-    try:
-        create_store(folder / header.part, header.store, header.dim)
-    except DataError:
-        pass  # it was begun before, or is left from the time when this model's index was the current one
+    if not store_exists(folder / header.part, header.location):
+        create_store(folder / header.part, header.location, header.dim, 2 * len(index))
     write_json(folder / NEXT_FILE, header.model_dump(mode="json"))
     return Index(folder, header, encoder)
 
@@ -60,24 +53,15 @@ def is_current(index: Index) -> bool:
 
 
 def take_over(index: Index) -> None:
-    """Put a successor in its predecessor's place, and delete what is older than that in the folder.
-
-    Older rows on a server or on object storage stay there.
-    """
+    """Put a successor in its predecessor's place."""
     before = _current(index)
     write_json(index.folder / HEADER_FILE, index.header.model_dump(mode="json"))
     (index.folder / NEXT_FILE).unlink(missing_ok=True)
     for part in index.folder.iterdir():
-        if part.name.startswith(PARTS) and part.name not in (before.part, index.header.part):
+        if ClipTable.is_at(part) and part.name not in (before.part, index.header.part):
             shutil.rmtree(part)
     if before.part:
-        delete_rows(index.folder)
-
-
-def delete_rows(folder: Path) -> None:
-    """Delete the rows that lie in a folder itself, and what was derived from them."""
-    for name in (TABLE_FOLDER, DERIVED_FOLDER):
-        shutil.rmtree(folder / name, ignore_errors=True)
+        ClipTable.delete(index.folder)
 
 
 def _current(index: Index) -> IndexHeader:

@@ -1,5 +1,6 @@
-"""An index's rows in LanceDB: in its own folder, or on object storage. The only file of this room that knows LanceDB.
+"""An index's rows in LanceDB: in its own folder, or on object storage.
 
+With `versions.py` this is all of the room that knows LanceDB.
 Every change is one commit, so whoever reads meanwhile, in this process or another, sees all of it or nothing. What is
 said is found through the table's full-text index, whose tokenizer, ICU's, knows words where they are written without
 spaces. Rows that no index covers yet are found all the same. LanceDB itself is the slowest way to the nearest clips
@@ -7,40 +8,33 @@ spaces. Rows that no index covers yet are found all the same. LanceDB itself is 
 where that would first have to be made, LanceDB's scan answers meanwhile.
 """
 
-import random
-import time
-from collections.abc import Callable, Hashable, Sequence
+import shutil
+from collections.abc import Hashable, Sequence
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from polyreel.errors import DataError
-from polyreel.search.derived import Derived, DerivedHeader, Keys, Sizes, View
+from polyreel.search.derived import Derived, DerivedHeader, Sizes, View
 from polyreel.search.filter import COLUMN_PREFIX, Filter
 from polyreel.search.rows import CLIP_COLUMNS, row_schema
 from polyreel.search.sql import among, as_sql
 from polyreel.search.store import DEFAULT_SIZES, Abilities, Row
+from polyreel.search.versions import Version, connect, first_line, persistently
 from polyreel.similarity import Embeddings
 
 if TYPE_CHECKING:
     import lancedb
 
-_NAME = "clips"
-TABLE_FOLDER = f"{_NAME}.lance"
-DERIVED_FOLDER = "derived"
+_NAME, _DERIVED = "clips", "derived"
 _SQL_KINDS = {pa.string(): "string", pa.float64(): "double", pa.bool_(): "boolean"}
-_IN_MEMORY = ("row_key", *CLIP_COLUMNS, "date_seconds", "video_seconds", "speech_langs")
 _COMMITS_BETWEEN_COMPACTIONS = 32
-_TRIES = 6
 _KEPT_VERSIONS = timedelta(hours=1)  # readers hold a version for as long as one search takes
-_OF_OTHERS = timedelta(seconds=2)  # how long a reader of object storage may not notice a commit
-Answer = TypeVar("Answer")
 
 
 class ClipTable:
@@ -59,7 +53,7 @@ class ClipTable:
         self.dim = dim
         self.location = location
         self._sizes = sizes
-        self._derived = Derived(folder / DERIVED_FOLDER, dim, sizes)
+        self._derived = Derived(folder / _DERIVED, dim, sizes)
         self._num_commits = 0
         self._mean: tuple[int, Embeddings] | None = None
 
@@ -72,14 +66,27 @@ class ClipTable:
         """
         from lancedb.index import FTS
 
-        database = _connect(location or folder)
+        database = connect(location or folder)
         try:
             table = database.create_table(_NAME, schema=row_schema(dim))
         except (ValueError, RuntimeError) as error:
-            raise DataError(f"{location or folder} cannot hold a new table: {_first_line(error)}") from None
+            raise DataError(f"{location or folder} cannot hold a new table: {first_line(error)}") from None
         words = FTS(base_tokenizer="icu", stem=False, remove_stop_words=False, ascii_folding=True)
         table.create_index("speech", config=words)
         return cls(folder, dim, location)
+
+    @staticmethod
+    def is_at(folder: Path, location: str | None = None) -> bool:
+        """Tell whether there is a table in a folder, or at a location."""
+        if location is not None:
+            return _NAME in connect(location).list_tables().tables
+        return (folder / f"{_NAME}.lance").is_dir()
+
+    @staticmethod
+    def delete(folder: Path) -> None:
+        """Delete the table in a folder, if there is one."""
+        for name in (f"{_NAME}.lance", _DERIVED):
+            shutil.rmtree(folder / name, ignore_errors=True)
 
     def __len__(self) -> int:
         return int(self._table.count_rows())
@@ -116,7 +123,7 @@ class ClipTable:
         of_these_videos = among("video", sorted({*rows["video"].to_pylist(), *dropping}))
         merge = self._table.merge_insert("clip_id").when_matched_update_all().when_not_matched_insert_all()
         merge = merge.when_not_matched_by_source_delete(of_these_videos)
-        _persistently(lambda: merge.execute(pa.table(columns, schema=schema)))
+        persistently(lambda: merge.execute(pa.table(columns, schema=schema)))
         self._num_commits += 1
         if self._num_commits % _COMMITS_BETWEEN_COMPACTIONS == 0:
             self.compact()
@@ -129,16 +136,16 @@ class ClipTable:
                 raise DataError(f"the column {name!r} holds {kind} in {self.folder}, and now {each.type}; rename it")
         new = {each.name: f"CAST(NULL AS {_SQL_KINDS[each.type]})" for each in wanted if each.name not in known.names}
         if new:
-            _persistently(lambda: self._table.add_columns(new))
+            persistently(lambda: self._table.add_columns(new))
 
     def remove(self, videos: Sequence[str]) -> None:
         """Take out all clips of some videos, in one commit; videos that are not there are passed over."""
         if videos:
-            _persistently(lambda: self._table.delete(among("video", sorted(videos))))
+            persistently(lambda: self._table.delete(among("video", sorted(videos))))
 
     def compact(self) -> None:
         """Join the small files that many commits leave, and bring the full-text index up to date."""
-        _persistently(lambda: self._table.optimize(cleanup_older_than=_KEPT_VERSIONS))
+        persistently(lambda: self._table.optimize(cleanup_older_than=_KEPT_VERSIONS))
 
     def catch_up(self, queries_QD: Embeddings | None = None) -> DerivedHeader | None:
         """Derive files where a matrix would be too large, if they are missing or too old."""
@@ -181,17 +188,19 @@ class ClipTable:
     def rows(self, clip_ids: Sequence[str], columns: Sequence[str]) -> list[Row]:
         """Return some columns of some clips, in the order asked for."""
         condition = among("clip_id", clip_ids)
-        found = self._table.search().where(condition).select(["clip_id", *columns]).limit(len(clip_ids)).to_list()
+        found = (
+            self._table.search().where(condition).select(sorted({"clip_id", *columns})).limit(len(clip_ids)).to_list()
+        )
         by_id: dict[str, Row] = {row["clip_id"]: row for row in found}
         for clip_id in clip_ids:
             if clip_id not in by_id:
                 raise KeyError(f"there is no clip {clip_id!r}")
         return [by_id[clip_id] for clip_id in clip_ids]
 
-    def rows_of(self, videos: Sequence[str] | None) -> pa.Table:
-        """Return the rows of some videos, or of all, with their embeddings, but without what is said and shown."""
-        names = [name for name in self._table.schema.names if name not in ("lines", "speech", "thumbnail")]
-        asked = self._table.search().select(names)
+    def rows_of_videos(self, videos: Sequence[str] | None = None) -> pa.Table:
+        """Return the rows of some videos, or of all, without what is said and shown; absent videos are passed over."""
+        wanted = [name for name in self._table.schema.names if name not in ("lines", "speech", "thumbnail")]
+        asked = self._table.search().select(wanted)
         return (asked if videos is None else asked.where(among("video", videos))).to_arrow()
 
     def mean_D(self) -> Embeddings:
@@ -205,67 +214,17 @@ class ClipTable:
         version = int(self._table.version)
         return self._derived.view(version, self._at(version))
 
-    def _at(self, version: int) -> "_Version":
-        return _Version(lambda: _connect(self.location or self.folder).open_table(_NAME), version, self.dim)
+    def _at(self, version: int) -> Version:
+        return Version(lambda: connect(self.location or self.folder).open_table(_NAME), version, self.dim)
 
     @cached_property
     def _table(self) -> "lancedb.table.Table":
         try:
-            return _connect(self.location or self.folder).open_table(_NAME)
+            return connect(self.location or self.folder).open_table(_NAME)
         except (ValueError, FileNotFoundError) as error:
             place = self.location or self.folder
             raise DataError(
                 f"{place} has lost its table {_NAME}.lance; delete the index and make it anew"
                 if self.location is None
-                else f"{place} has no table {_NAME}: {_first_line(error)}"
+                else f"{place} has no table {_NAME}: {first_line(error)}"
             ) from None
-
-
-class _Version:
-    """The table as it was at one commit; opened when it is first read."""
-
-    def __init__(self, open_table: Callable[[], "lancedb.table.Table"], version: int, dim: int) -> None:
-        self._open, self._version, self._dim = open_table, version, dim
-
-    @cached_property
-    def _table(self) -> "lancedb.table.Table":
-        table = self._open()
-        table.checkout(self._version)
-        return table
-
-    def keys(self) -> tuple[Keys, npt.NDArray[np.uint64]]:
-        """Return the key and the place of every row."""
-        found = self._table.search().select(["row_key"]).with_row_id(True).to_arrow()
-        return found["row_key"].to_numpy(), found["_rowid"].to_numpy()
-
-    def read(self, places: npt.NDArray[np.uint64] | None) -> tuple[pa.Table, Embeddings]:
-        """Return rows, in the order of their ids, and their embeddings; None: all rows."""
-        own = [name for name in self._table.schema.names if name.startswith(COLUMN_PREFIX)]
-        query = self._table.search() if places is None else self._table.take_row_ids(places.tolist())
-        rows = query.select([*_IN_MEMORY, *own, "vector"]).to_arrow().sort_by("clip_id").combine_chunks()
-        vectors = rows["vector"].combine_chunks()
-        numbers = vectors.flatten().to_numpy() if len(rows) else np.empty(0, np.float32)
-        return rows.drop_columns(["vector"]), numbers.reshape(-1, self._dim)
-
-
-def _connect(place: Path | str) -> "lancedb.DBConnection":
-    import lancedb
-
-    # Zero: every read looks for newer commits first; without it, an open reader would never see another's writes.
-    return lancedb.connect(place, read_consistency_interval=_OF_OTHERS if isinstance(place, str) else timedelta(0))
-
-
-def _persistently(change: Callable[[], Answer]) -> Answer:
-    """Carry out a change, again and again where others change the table at the same moment."""
-    for attempt in range(_TRIES):
-        try:
-            return change()
-        except (RuntimeError, OSError, ValueError) as error:
-            if "conflict" not in str(error).lower() or attempt == _TRIES - 1:
-                raise
-            time.sleep(random.uniform(0.05, 0.2) * 2**attempt)
-    raise AssertionError
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

@@ -183,7 +183,7 @@ class LibraryAnswer(_Answer):
             name=library.name,
             num_clips=len(index),
             langs=list(index.encoder.model.langs),
-            speech_langs=index.store.speech_langs(),
+            speech_langs=index.speech_langs(),
             folders=folders[:MOST_FOLDERS],
         )
 

@@ -16,7 +16,7 @@ from polyreel.search.curve import Curve, score_curve
 from polyreel.search.filter import Filter
 from polyreel.search.header import HEADER_FILE
 from polyreel.search.hits import Hit
-from polyreel.search.hybrid import Answer, By, asks_words, find_said, fuse
+from polyreel.search.hybrid import Answer, By, find_said, fuse
 from polyreel.search.index import Index
 from polyreel.search.moments import Moment, find_moments, join_hits
 from polyreel.search.strength import Strengths
@@ -94,8 +94,8 @@ class Library:
         index = self.index
         embedding_D = self._embed(index, query)
         seen = [] if by == "said" else find_moments(index, embedding_D, first + k, filter=wanted)
-        hears = asks_words(index.store.abilities, by)
-        said = find_said(index, query, embedding_D, first + k, filter=wanted) if hears else []
+        hears = by == "said" or (by == "both" and index.finds_speech)
+        said = [] if not hears else find_said(index, query, embedding_D, first + k, filter=wanted)
         return fuse(seen, said)[first : first + k]
 
     def strengths(self, scores: Sequence[float], lang: str | None) -> list[float]:
