@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -37,7 +38,7 @@ from polyreel.video.extractors.pixels import PixelExtractor
 
 ROOT = Path(__file__).parents[1]
 FILES_A_FOLDER = 500
-WINDOW_SECONDS = 4.0
+WINDOW_SECONDS, PORT = 4.0, 8765
 STEPS = ("nothing", "added", "moved", "touched", "deleted")
 
 
@@ -162,25 +163,36 @@ def wait_for(process: subprocess.Popen[str], words: str) -> str:
     return next(line for line in process.stdout if words in line)
 
 
+def asked_of_server(path: str) -> dict[str, object] | None:
+    """Ask the server; None where it does not listen yet."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}{path}") as answer:
+            found: dict[str, object] = json.load(answer)
+            return found
+    except urllib.error.URLError:
+        return None
+
+
+def is_shown(video: str) -> bool:
+    """Tell whether the server finds a new video."""
+    query = urllib.parse.urlencode({"q": "a video", "k": 100, "path": "new"})
+    return f'"{video}"' in json.dumps(asked_of_server(f"/search?{query}"))
+
+
 def watched(place: Path, num: int) -> list[float]:
     """Put files into a followed folder, and return the seconds until a server beside it answers with each."""
-    videos, library = place / "videos", place / "index"
-    asked = urllib.parse.urlencode({"q": "a video", "k": 100, "path": "new"})
-    seconds = []
+    videos, library, seconds = place / "videos", place / "index", []
     with running("index", videos, "-o", library, "--watch", "--quiet") as watching:
         wait_for(watching, "following")
-        with running("serve", library, "--port", 8765, "--quiet") as serving:
-            wait_for(serving, "open ")
+        with running("serve", library, "--port", str(PORT), "--quiet"):
+            while asked_of_server("/health") is None:
+                time.sleep(0.05)
             for number in range(num):
                 source = write_videos(place / "outside", 1, 10**6 + number)[0]
                 (videos / "new").mkdir(exist_ok=True)
                 start = time.perf_counter()
                 source.rename(videos / "new" / f"{number}.mp4")
-                while True:
-                    with urllib.request.urlopen(f"http://127.0.0.1:8765/search?{asked}") as answer:
-                        hits = json.load(answer)["hits"]
-                    if any(hit["video"] == f"new/{number}.mp4" for hit in hits):
-                        break
+                while not is_shown(f"new/{number}.mp4"):
                     time.sleep(0.05)
                 seconds.append(time.perf_counter() - start)
                 print(f"shown after {seconds[-1]:.2f} s", flush=True)

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from polyreel.errors import VideoError
-from polyreel.storage import fingerprint
+from polyreel.storage import Json, fingerprint
 from polyreel.video.decode import find_videos
 from polyreel.video.files import file_at, identify
 from polyreel.video.subtitles import SUBTITLE_SUFFIXES
@@ -160,7 +160,8 @@ def _subtitle_files(folder: Path) -> list[str]:
 
 def _beside(path: Path, names: list[str]) -> str:
     """Digest the subtitle files whose names begin with the video's, out of a folder's, sorted."""
-    start, facts = path.stem + ".", []
+    start = path.stem + "."
+    facts: list[Json] = []
     for name in names[bisect_left(names, start) :]:
         if not name.startswith(start):
             break

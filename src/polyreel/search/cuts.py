@@ -107,7 +107,7 @@ def _write_edl(output: Path, moments: Sequence[Moment], clocks: Sequence[FrameCl
 
 
 def _write_otio(output: Path, moments: Sequence[Moment], clocks: Sequence[FrameClock], title: str) -> None:
-    clips = [_otio_clip(moment, clock) for moment, clock in zip(moments, clocks, strict=True)]
+    clips: list[Json] = [_otio_clip(moment, clock) for moment, clock in zip(moments, clocks, strict=True)]
     track = {"OTIO_SCHEMA": "Track.1", "name": "V1", "kind": "Video", "children": clips}
     tracks = {"OTIO_SCHEMA": "Stack.1", "name": "tracks", "children": [track]}
     timeline = {"OTIO_SCHEMA": "Timeline.1", "name": title, "tracks": tracks}
@@ -116,7 +116,7 @@ def _write_otio(output: Path, moments: Sequence[Moment], clocks: Sequence[FrameC
 
 def _otio_clip(moment: Moment, clock: FrameClock) -> Json:
     start, end = (clock.first_frame + clock.frame_at(at) for at in (moment.start_seconds, moment.end_seconds))
-    media = {
+    media: dict[str, Json] = {
         "OTIO_SCHEMA": "ExternalReference.1",
         "target_url": moment.video.resolve().as_uri(),
         "available_range": _otio_range(clock.first_frame, clock.num_frames, clock.rate),
@@ -132,8 +132,10 @@ def _otio_clip(moment: Moment, clock: FrameClock) -> Json:
 
 
 def _otio_range(start: int, length: int, rate: Fraction) -> Json:
-    times = [{"OTIO_SCHEMA": "RationalTime.1", "rate": float(rate), "value": float(at)} for at in (start, length)]
-    return {"OTIO_SCHEMA": "TimeRange.1", "start_time": times[0], "duration": times[1]}
+    first, duration = (
+        {"OTIO_SCHEMA": "RationalTime.1", "rate": float(rate), "value": float(at)} for at in (start, length)
+    )
+    return {"OTIO_SCHEMA": "TimeRange.1", "start_time": first, "duration": duration}
 
 
 CUT_LISTS: dict[str, Callable[[Path, Sequence[Moment], Sequence[FrameClock], str], None]] = {

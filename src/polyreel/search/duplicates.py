@@ -173,7 +173,7 @@ def _neighbours(rows_RD: Embeddings) -> Iterator[tuple[npt.NDArray[np.int64], np
     num, dim = rows_RD.shape
     index = faiss.IndexFlatIP(dim)
     if num >= _EXACT_BELOW:
-        num_cells = int(4 * num**0.5)
+        num_cells = min(int(4 * num**0.5), num // 40)  # faiss wants 39 rows a cell to learn from
         kind, metric = faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
         cells = faiss.IndexIVFScalarQuantizer(index, dim, num_cells, kind, metric)
         cells.train(rows_RD[:: max(1, num // (40 * num_cells))])

@@ -123,11 +123,7 @@ class Index:
         return encoder
 
     def check_fingerprint(self, encoder_fingerprint: str) -> None:
-        """Refuse embeddings that cannot be compared with those in the index.
-
-        Raises:
-            FingerprintError: they come from another model, extractor or sampling.
-        """
+        """Refuse embeddings of another model, extractor or sampling with a `FingerprintError`."""
         if encoder_fingerprint != self.header.encoder_fingerprint:
             raise FingerprintError(
                 f"{self.folder} holds embeddings of encoder {self.header.encoder_fingerprint}, not of "
@@ -135,11 +131,7 @@ class Index:
             )
 
     def follow(self, encoder: "SearchEncoder") -> None:
-        """Note where model and extractor lie now, so that whoever opens the index finds them.
-
-        Raises:
-            FingerprintError: the encoder is not the one the index was made with.
-        """
+        """Note where model and extractor lie now, so that whoever opens the index finds them."""
         self.check_fingerprint(encoder.fingerprint)
         places = {"extractor": encoder.extractor.source}
         if encoder.model_folder is not None:

@@ -21,6 +21,7 @@ from polyreel.search.header import is_index
 from polyreel.search.index import Index
 from polyreel.search.migration import migrate
 from polyreel.search.rows import IndexedClip
+from polyreel.search.sequences import ClipSequence
 from polyreel.search.succession import begin_successor, is_current, take_over
 from polyreel.similarity import Embeddings
 from polyreel.video.dates import date_of
@@ -31,6 +32,7 @@ from polyreel.video.windows import fixed_windows
 _BYTES_A_CLIP = 500_000  # four seconds at a megabit a second
 WINDOW_SECONDS = 4.0
 COMMIT_SECONDS = 30.0  # a process that is killed loses at most so much work
+_REUSED_AT_ONCE = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,11 +174,11 @@ def apply_changes(
         commit_seconds: how long finished videos wait for others to be committed with.
         progress: told after every video.
     """
-    batch = _Batch(index, commit_seconds)
+    batch, sources = _Batch(index, commit_seconds), _Sources(index, changes)
 
     def embed(video: str) -> _EmbeddedVideo:
         stamp = changes.to_encode.get(video) or changes.to_reuse[video]
-        reused = _reuse(index, library, video, stamp, changes) if video in changes.to_reuse else None
+        reused = _reuse(sources, library, video, stamp, changes) if video in changes.to_reuse else None
         return reused or _embed(library, video, stamp, encoder, window_seconds)
 
     todo = [*changes.to_reuse, *changes.to_encode]  # what is reused may be about to go
@@ -222,6 +224,22 @@ class _Batch:
         self._videos, self._since = [], monotonic()
 
 
+class _Sources:
+    """What the index holds of videos whose embeddings are taken over, read many at a time."""
+
+    def __init__(self, index: Index, changes: Changes) -> None:
+        self._index = index
+        self._left = list(dict.fromkeys(changes.source_of[video] for video in changes.to_reuse))
+        self._ready: dict[str, ClipSequence] = {}
+
+    def get(self, video: str) -> ClipSequence | None:
+        """Return a video's clips; they are asked for in the order in which the changes name them."""
+        while video not in self._ready and self._left:
+            some, self._left = self._left[:_REUSED_AT_ONCE], self._left[_REUSED_AT_ONCE:]
+            self._ready = {sequence.video: sequence for sequence in self._index.sequences(some)}
+        return self._ready.get(video)
+
+
 def _each(
     videos: Sequence[str], embed: Callable[[str], _EmbeddedVideo], batch: _Batch, progress: Progress
 ) -> dict[str, str]:
@@ -259,10 +277,10 @@ def _embed(
     return _EmbeddedVideo(clips=clips, embeddings=encoder.encode_video(path, spans), speech=speech)
 
 
-def _reuse(index: Index, library: Path, video: str, stamp: FileStamp, changes: Changes) -> _EmbeddedVideo | None:
+def _reuse(sources: _Sources, library: Path, video: str, stamp: FileStamp, changes: Changes) -> _EmbeddedVideo | None:
     """Take over what the index holds of the same content; None where that has just been replaced."""
     source = changes.source_of[video]
-    sequence = next(index.sequences([source]), None)
+    sequence = sources.get(source)
     if sequence is None or FileStamp.of_text(sequence.clips[0].file_stamp).content not in ("", stamp.content):
         return None
     date, seconds = date_of(library / video), sequence.clips[-1].end_seconds
