@@ -7,7 +7,7 @@ was noted: each video is there once, as it was noted, or as the commit that was 
 must be there for all of its videos or for none. Trials already done are kept, so it may be called again to go on.
 Writes results/kill_writer.json and .md; needs no data.
 
-    python benchmarks/kill_writer.py [--trials 50] [--seconds 280] [--folder /tmp/polyreel-kill-writer]
+    python benchmarks/kill_writer.py [--trials 50] [--seconds 280] [--folder FOLDER]
 """
 
 import argparse
@@ -17,6 +17,7 @@ import os
 import random
 import shutil
 import signal
+import tempfile
 import time
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -163,7 +164,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=280.0, help="start no trial after so long; call again")
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/polyreel-kill-writer"))
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "polyreel-kill-writer")
     asked = parser.parse_args()
     began, done_file = time.monotonic(), asked.folder / "trials.jsonl"
     if not done_file.exists():

@@ -13,7 +13,7 @@ own, and what is done is kept, so the script may be called again to go on:
     python benchmarks/search_scale.py write             (results/search_scale.json and .md)
 
 Needs the folder of real data beside the project (`../shared`, or POLYREEL_SHARED). Files are kept in
-/tmp/polyreel-search-scale, 8 GB for the million.
+polyreel-search-scale in the folder for temporary files, 8 GB for the million.
 """
 
 import json
@@ -149,6 +149,12 @@ def http(num: int) -> Facts:
     try:
         assert server.stdout is not None
         address = server.stdout.readline().strip()
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{address}/search?q=query+0", timeout=30).close()
+                break
+            except OSError:
+                time.sleep(0.1)
         return {f"{clients} clients": load(address, clients, seconds=20.0) for clients in (1, 8)}
     finally:
         server.kill()

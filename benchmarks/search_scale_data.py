@@ -6,6 +6,7 @@ have is measured before and after, because a search is as hard as that.
 """
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from polyreel.search.rows import IndexedClip
 from polyreel.similarity import Embeddings, similarities, unit
 
 SHARED = Path(os.environ.get("POLYREEL_SHARED", Path(__file__).parents[2] / "shared"))
-WORK = Path("/tmp") / "polyreel-search-scale"
+WORK = Path(tempfile.gettempdir()) / "polyreel-search-scale"
 DIM, CLIPS_A_VIDEO, WINDOWS_A_VIDEO, NEIGHBOURS, QUERIES = 512, 50, 20, 16, 400
 
 
