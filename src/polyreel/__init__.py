@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from polyreel.models.reference import ImportedCheckpoint, import_checkpoint
     from polyreel.models.retriever import Retriever
     from polyreel.search.encoder import SearchEncoder
-    from polyreel.search.index import Hit, Index
+    from polyreel.search.filter import Filter
+    from polyreel.search.hits import Hit
+    from polyreel.search.index import Index
     from polyreel.search.library import update_library
     from polyreel.training.experiment import run_experiment
     from polyreel.training.loop import train
@@ -57,6 +59,7 @@ __all__ = [
     "ExtractionSettings",
     "Extractor",
     "FeatureStore",
+    "Filter",
     "Hit",
     "ImportedCheckpoint",
     "Index",
@@ -119,7 +122,9 @@ _HOMES = {
     "models.reference": ("ImportedCheckpoint", "import_checkpoint"),
     "models.retriever": ("Retriever",),
     "search.encoder": ("SearchEncoder",),
-    "search.index": ("Hit", "Index"),
+    "search.filter": ("Filter",),
+    "search.hits": ("Hit",),
+    "search.index": ("Index",),
     "search.library": ("update_library",),
     "training.experiment": ("run_experiment",),
     "training.loop": ("train",),

@@ -4,28 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clip_rows import some_clips, some_embeddings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyreel.errors import DataError, FingerprintError
 from polyreel.search.encoder import SearchEncoder
 from polyreel.search.index import Index
-from polyreel.search.table import ClipTable, IndexedClip
-from polyreel.similarity import QueryBank, find_hubs, less_hubs, similarities, unit
-
-
-def some_clips(*videos: str, clips_each: int = 1, stamp: str = "one") -> list[IndexedClip]:
-    return [
-        IndexedClip(
-            clip_id=f"{video}#{4 * i}", video=video, start_seconds=4 * i, end_seconds=4 * i + 4, file_stamp=stamp
-        )
-        for video in videos
-        for i in range(clips_each)
-    ]
-
-
-def some_embeddings(num_clips: int, dim: int = 48, seed: int = 0) -> np.ndarray:
-    return unit(np.random.default_rng(seed).normal(size=(num_clips, dim)))
+from polyreel.search.rows import make_rows
+from polyreel.search.table import ClipTable
+from polyreel.similarity import QueryBank, find_hubs, less_hubs, similarities
 
 
 @pytest.fixture
@@ -47,7 +35,7 @@ def test_the_nearest_clips_equal_the_slow_loop(index: Index, encoder: SearchEnco
         clip.clip_id: float(sum(x * y for x, y in zip(row, query, strict=True)))
         for clip, row in zip(clips, embeddings, strict=True)
     }
-    hits = index.nearest(query, 7)
+    hits = index.search(query, 7)
     assert [hit.clip_id for hit in hits] == sorted(scores, key=lambda name: -scores[name])[:7]
     assert [hit.score for hit in hits] == pytest.approx([scores[hit.clip_id] for hit in hits], abs=1e-5)
 
@@ -55,7 +43,7 @@ def test_the_nearest_clips_equal_the_slow_loop(index: Index, encoder: SearchEnco
 def test_a_hit_says_where_to_look(index: Index, encoder: SearchEncoder, tmp_path: Path) -> None:
     embeddings = some_embeddings(2)
     index.add(some_clips("more/a.mp4", clips_each=2), embeddings, encoder.fingerprint)
-    hit = index.nearest(embeddings[1], 1)[0]
+    hit = index.search(embeddings[1], 1)[0]
     assert hit.video == tmp_path / "library" / "more" / "a.mp4"
     assert (hit.start_seconds, hit.end_seconds) == (4.0, 8.0)
     assert hit.score == pytest.approx(1.0)
@@ -66,7 +54,7 @@ def test_adding_a_video_again_replaces_all_its_clips(index: Index, encoder: Sear
     index.add(some_clips("it's a", clips_each=2, stamp="two"), some_embeddings(2, seed=1), encoder.fingerprint)
     assert len(index) == 5
     assert index.file_stamps() == {"it's a": "two", "b": "one"}
-    assert index.nearest(some_embeddings(1, seed=1)[0], 1)[0].score == pytest.approx(1.0)
+    assert index.search(some_embeddings(1, seed=1)[0], 1)[0].score == pytest.approx(1.0)
 
 
 def test_a_batch_is_one_commit(index: Index, encoder: SearchEncoder) -> None:
@@ -89,12 +77,12 @@ def test_open_readers_see_what_others_write(index: Index, encoder: SearchEncoder
     embeddings = some_embeddings(2)
     index.add(some_clips("a"), embeddings[:1], encoder.fingerprint)
     reader = Index.open(index.folder)
-    assert [hit.clip_id for hit in reader.nearest(embeddings[1])] == ["a#0"]
+    assert [hit.clip_id for hit in reader.search(embeddings[1])] == ["a#0"]
     index.add(some_clips("b"), embeddings[1:], encoder.fingerprint)
-    assert [hit.clip_id for hit in reader.nearest(embeddings[1])] == ["b#0", "a#0"]
+    assert [hit.clip_id for hit in reader.search(embeddings[1])] == ["b#0", "a#0"]
     index.compact()
     index.remove(["b"])
-    assert [hit.clip_id for hit in reader.nearest(embeddings[1])] == ["a#0"]
+    assert [hit.clip_id for hit in reader.search(embeddings[1])] == ["a#0"]
 
 
 @settings(max_examples=5, deadline=None)
@@ -103,20 +91,24 @@ def test_the_order_of_adding_changes_nothing(tmp_path_factory: pytest.TempPathFa
     table = ClipTable.create(tmp_path_factory.mktemp("table"), 8)
     clips, embeddings = some_clips(*"abcdef"), some_embeddings(6, dim=8)
     for i in order:
-        table.put([clips[i]], embeddings[[i]])
-    rows, matrix = table.matrix()
-    assert rows["clip_id"].to_pylist() == [clip.clip_id for clip in clips]
-    np.testing.assert_array_equal(matrix, embeddings)
+        table.put(make_rows([clips[i]], embeddings[[i]], 8))
+    found = table.nearest(embeddings[2], 6, None)
+    assert [row["clip_id"] for row in found] == [
+        clips[place].clip_id for place in np.argsort(-(embeddings @ embeddings[2]))
+    ]
+    assert table.rows([clip.clip_id for clip in clips], ["vector"])[4]["vector"] == embeddings[4].tolist()
 
 
 def test_an_index_says_what_it_was_made_with(index: Index, encoder: SearchEncoder) -> None:
     assert json.loads((index.folder / "index.json").read_text()) == {
-        "schema_version": 1,
+        "schema_version": 2,
         "encoder_fingerprint": encoder.fingerprint,
         "dim": 48,
         "extractor": "pixels",
         "model_folder": None,
+        "part": "",
         "library_folder": "../library",
+        "store": None,
     }
 
 
@@ -166,8 +158,8 @@ def test_what_is_no_index_is_refused(tmp_path: Path) -> None:
 
 def test_a_later_format_is_refused(index: Index) -> None:
     header = index.folder / "index.json"
-    header.write_text(header.read_text().replace('"schema_version": 1', '"schema_version": 2'))
-    with pytest.raises(DataError, match="has schema version 2; this polyreel reads 1"):
+    header.write_text(header.read_text().replace('"schema_version": 2', '"schema_version": 3'))
+    with pytest.raises(DataError, match="has schema version 3; this polyreel reads 2"):
         Index.open(index.folder)
 
 
@@ -196,12 +188,12 @@ def test_a_query_bank_orders_hits_and_scores_stay_cosines(tmp_path: Path, encode
     sims = similarities(query, rows)
     for bank, lang in (("en", "en"), ("it", "it"), ("all", None)):
         expected = less_hubs(sims, find_hubs(banked.query_bank.rows(lang), rows, 0.1))[0]
-        hits = index.nearest(query[0], 20, bank=bank)
+        hits = index.search(query[0], 20, bank=bank)
         assert [hit.clip_id for hit in hits] == [names[place] for place in np.argsort(-expected, kind="stable")]
         cosines = [float(query[0] @ by_name[hit.clip_id]) for hit in hits]
         assert [hit.score for hit in hits] == pytest.approx(cosines, abs=1e-6)
-    assert [hit.clip_id for hit in index.nearest(query[0], 20, bank="en")] != [
-        hit.clip_id for hit in index.nearest(query[0], 20)
+    assert [hit.clip_id for hit in index.search(query[0], 20, bank="en")] != [
+        hit.clip_id for hit in index.search(query[0], 20)
     ]
 
 

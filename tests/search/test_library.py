@@ -1,7 +1,9 @@
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from polyreel.errors import DataError, FingerprintError, ItemsFailedError, VideoError
@@ -40,16 +42,75 @@ def test_an_update_does_what_is_new_and_no_more(
     assert update_library(index, library, encoder) == LibraryUpdate(num_indexed=0, num_removed=0, num_unchanged=3)
     paint(library / "red.mp4", "blue", "blue", "blue")
     (library / "it's green.mp4").unlink()
-    paint(library / "new.mp4", "green")
+    paint(library / "new.mp4", "green", seconds_each=3.0)
     assert update_library(index, library, encoder) == LibraryUpdate(num_indexed=2, num_removed=1, num_unchanged=1)
     assert sorted(index.file_stamps()) == ["more/both.mp4", "new.mp4", "red.mp4"]
     assert len(index) == 2 + 1 + 3
 
 
-def test_a_touched_file_is_indexed_again(index: Index, library: Path, encoder: SearchEncoder) -> None:
+def test_a_touched_file_keeps_its_embeddings(index: Index, library: Path, encoder: SearchEncoder) -> None:
     update_library(index, library, encoder)
-    os.utime(library / "red.mp4", ns=(1, 1))
-    assert update_library(index, library, encoder).num_indexed == 1
+    before = next(index.sequences(["red.mp4"]))
+    os.utime(library / "red.mp4", ns=(1, 10**18))
+    update = LibraryUpdate(num_indexed=0, num_removed=0, num_unchanged=2, num_reused=1)
+    assert update_library(index, library, encoder) == update
+    assert update_library(index, library, encoder).num_unchanged == 3
+    after = next(index.sequences(["red.mp4"]))
+    np.testing.assert_array_equal(after.embeddings_ND, before.embeddings_ND)
+    assert after.clips[0].date_seconds == 1e9
+
+
+def test_a_moved_file_is_not_decoded_again_and_is_never_there_twice(
+    index: Index, library: Path, encoder: SearchEncoder
+) -> None:
+    update_library(index, library, encoder)
+    table = index.store
+    (library / "deep").mkdir()
+    (library / "more" / "both.mp4").rename(library / "deep" / "renamed.mp4")
+    (library / "more" / "note.txt").touch()
+    version = table._table.version
+    update = LibraryUpdate(num_indexed=0, num_removed=0, num_unchanged=2, num_reused=1)
+    assert update_library(index, library, encoder) == update
+    assert sorted(index.file_stamps()) == ["deep/renamed.mp4", "it's green.mp4", "red.mp4"]
+    assert index.search("blue", k=1)[0].clip_id == "deep/renamed.mp4#4"
+    rows = [index.store._table.checkout(at) or len(index) for at in range(version, version + 1)]
+    assert rows == [4]
+
+
+def test_a_copy_of_a_file_is_not_decoded_and_files_that_exchanged_names_are(
+    index: Index, library: Path, encoder: SearchEncoder
+) -> None:
+    update_library(index, library, encoder)
+    shutil.copy(library / "red.mp4", library / "red too.mp4")
+    assert update_library(index, library, encoder).num_reused == 1
+    red, green = library / "red.mp4", library / "it's green.mp4"
+    red.rename(library / "aside")
+    green.rename(red)
+    (library / "aside").rename(green)
+    assert update_library(index, library, encoder).num_reused == 2
+    assert index.search("green", k=1)[0].video == red
+
+
+def test_a_file_that_left_a_folder_that_is_still_there_is_dropped(
+    index: Index, library: Path, encoder: SearchEncoder
+) -> None:
+    update_library(index, library, encoder)
+    (library / "red.mp4").unlink()
+    assert update_library(index, library, encoder).num_removed == 1
+
+
+@pytest.mark.parametrize("is_emptied", [False, True])
+def test_videos_whose_whole_folder_is_gone_or_empty_stay_until_pruned(
+    index: Index, library: Path, encoder: SearchEncoder, is_emptied: bool
+) -> None:
+    update_library(index, library, encoder)
+    shutil.rmtree(library / "more")
+    if is_emptied:
+        (library / "more").mkdir()
+    assert update_library(index, library, encoder).missing == ("more/both.mp4",)
+    assert index.search("blue", k=1)[0].video.name == "both.mp4"
+    assert update_library(index, library, encoder, prune=True).num_removed == 1
+    assert sorted(index.file_stamps()) == ["it's green.mp4", "red.mp4"]
 
 
 def test_other_windows_make_other_clips(index: Index, library: Path, encoder: SearchEncoder) -> None:
@@ -88,6 +149,8 @@ def test_an_empty_folder_does_not_empty_the_index(index: Index, library: Path, e
     with pytest.raises(VideoError, match="library has no video files"):
         update_library(index, library, encoder)
     assert len(index) == 4
+    assert update_library(index, library, encoder, prune=True).num_removed == 3
+    assert len(index) == 0
 
 
 def test_an_index_belongs_to_one_folder(index: Index, library: Path, encoder: SearchEncoder) -> None:
@@ -109,3 +172,29 @@ def test_an_index_moves_with_its_library(
     opened = Index.open(moved / "index", encoder)
     assert opened.search("grün", k=1)[0].video == moved / "library" / "it's green.mp4"
     assert update_library(opened, moved / "library", encoder).num_unchanged == 3
+
+
+def test_subtitles_are_read_and_their_change_decodes_nothing(
+    index: Index, library: Path, encoder: SearchEncoder
+) -> None:
+    update_library(index, library, encoder)
+    lines = "1\n00:00:04,500 --> 00:00:06,000\nЗдравствуй, кит!\n\n2\n00:00:01,000 --> 00:00:02,000\n你好鲸鱼\n"
+    (library / "more" / "both.ru.srt").write_text(lines)
+    update = LibraryUpdate(num_indexed=0, num_removed=0, num_unchanged=2, num_reused=1)
+    assert update_library(index, library, encoder) == update
+    found = index.find_speech("кит", k=1)[0]
+    assert (found.hit.clip_id, found.lines[0].text) == ("more/both.mp4#4", "Здравствуй, кит!")
+    assert index.find_speech("鲸鱼", k=1)[0].hit.clip_id == "more/both.mp4#0"
+    assert update_library(index, library, encoder).num_unchanged == 3
+    (library / "more" / "both.ru.srt").unlink()
+    assert update_library(index, library, encoder).num_reused == 1
+    assert index.find_speech("кит", k=1) == []
+
+
+def test_rows_say_how_long_a_video_lasts_and_when_it_was_taken(
+    index: Index, library: Path, encoder: SearchEncoder
+) -> None:
+    os.utime(library / "red.mp4", ns=(1, 10**18))
+    update_library(index, library, encoder)
+    clip = next(index.sequences(["red.mp4"])).clips[0]
+    assert (clip.video_seconds, clip.date_seconds) == (pytest.approx(2.0, abs=0.1), 1e9)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyreel.search.index import Hit
+from polyreel.search.filter import Filter
+from polyreel.search.hits import Hit
 from polyreel.search.moments import find_moments, join_hits
 
 
@@ -23,7 +24,7 @@ class Shelf:
     def __len__(self) -> int:
         return len(self.hits)
 
-    def nearest(self, embedding_D: np.ndarray, k: int = 5) -> list[Hit]:
+    def search(self, query: np.ndarray, k: int = 5, *, filter: Filter | None = None) -> list[Hit]:
         self.asked.append(k)
         return self.hits[:k]
 

@@ -55,6 +55,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory, write_video: Callable[...,
         frames = [np.full((64, 96, 3), ImageColor.getrgb(colour), np.uint8) for colour in colours]
         times = [4.0 * i + step for i in range(len(frames)) for step in (0, 3.96)]
         write_video(folder / "videos" / name, np.repeat(frames, 2, axis=0), times)
+    (folder / "videos" / "green.de.srt").write_text("1\n00:00:01,000 --> 00:00:03,000\nDas Meer ist heute ruhig\n")
     index = Index.create(folder / "index", encoder, folder / "videos")
     update_library(index, folder / "videos", encoder)
     return index

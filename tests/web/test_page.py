@@ -23,9 +23,11 @@ TOKEN = "0123456789abcdef"
 
 
 @contextmanager
-def served(index: Index, **access: object) -> Iterator[str]:
+def served(index: Index, *others: Index, **access: object) -> Iterator[str]:
     """Serve on a free port until the test is over."""
-    app = create_app([Library(name="films", index=index)], Access(**access))
+    names = ["films", *(f"more {number}" for number in range(len(others)))]
+    libraries = [Library(name=name, index=one) for name, one in zip(names, (index, *others), strict=True)]
+    app = create_app(libraries, Access(**access))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -162,3 +164,90 @@ def test_a_token_is_asked_for_once(browser, indexed: Index):
         page.keyboard.press("Enter")
         assert best(page) == "green.mp4"
         until(page, "document.querySelector('.card img').naturalWidth > 0")
+
+
+def test_filters_narrow_the_answers_and_stand_in_the_address(open_page):
+    page = open_page()
+    page.fill("#query", "red")
+    page.keyboard.press("Enter")
+    assert best(page) == "wet & wild/both.mp4"
+    page.keyboard.press("f")
+    page.wait_for_selector("#filter-path:focus")
+    page.keyboard.type("green.mp4")
+    page.keyboard.press("Enter")
+    until(page, "[...document.querySelectorAll('.card .name')].every((one) => one.textContent === 'green.mp4')")
+    assert "path=green.mp4" in page.url
+    assert page.locator("#filter").text_content() == "Filters · 1"
+    page.select_option("#filter-length", "long")
+    until(page, "document.querySelector('#status').textContent === 'No moments found.'")
+    page.reload()
+    until(page, "document.querySelector('#filter').textContent === 'Filters · 2'")
+    assert page.input_value("#filter-path") == "green.mp4"
+    page.click("#filter")
+    page.click("#clear")
+    assert best(page) == "wet & wild/both.mp4"
+    assert "path" not in page.url
+
+
+def test_what_is_said_is_shown_and_played_from_its_line(open_page):
+    page = open_page()
+    page.click("#filter")
+    assert page.locator("#filter-speech option").all_text_contents() == ["any", "German"]
+    page.select_option("#filter-by", "said")
+    page.fill("#query", "heute ruhig")
+    page.press("#query", "Enter")
+    assert best(page) == "green.mp4"
+    assert page.locator(".card .said").text_content() == "Das Meer ist heute ruhig"
+    page.locator(".card").first.click()
+    until(page, "document.querySelector('#film').currentTime >= 1")
+    assert page.locator("#when").text_content() == "0:01 – 0:03"
+
+
+def test_the_player_draws_a_curve_and_looks_inside(open_page):
+    page = open_page()
+    page.fill("#query", "red")
+    page.keyboard.press("Enter")
+    assert best(page) == "wet & wild/both.mp4"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#curve .edge", state="attached")
+    until(page, "document.querySelector('#film').readyState >= 2")
+    before = page.locator("#curve .edge").get_attribute("d")
+    assert page.locator("#when").text_content() == "0:00 – 0:08"
+    page.keyboard.press("/")
+    page.wait_for_selector("#words:focus")
+    page.keyboard.type("blue")
+    page.keyboard.press("Enter")
+    until(page, "document.querySelector('#when').textContent.startsWith('0:08 – ')")
+    until(page, "document.querySelector('#film').currentTime >= 8")
+    assert page.locator("#curve .edge").get_attribute("d") != before
+    with page.expect_download() as download:
+        page.click("#save")
+    assert download.value.suggested_filename == "both 0m08s.mp4"
+
+
+def test_one_of_several_libraries_is_chosen(browser, indexed: Index):
+    with served(indexed, indexed) as address:
+        page = browser.new_context(locale="en-US").new_page()
+        page.goto(address)
+        page.select_option("#library", "more 0")
+        page.fill("#query", "green")
+        page.press("#query", "Enter")
+        assert best(page) == "green.mp4"
+        assert "library=more" in page.url
+        page.reload()
+        until(page, "document.querySelector('#library').value === 'more 0'")
+
+
+@pytest.mark.parametrize("lang", ["en", "de", "es", "fr", "zh", "ar"])
+def test_every_interface_fits_a_phone_with_its_filters_open(open_page, lang):
+    page = open_page(viewport={"width": 360, "height": 740}, locale=lang, color_scheme="dark")
+    page.fill("#query", "green")
+    page.press("#query", "Enter")
+    best(page)
+    page.click("#filter")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.locator(".card").first.click()
+    page.wait_for_selector("#curve .edge", state="attached")
+    assert page.evaluate(
+        "document.querySelector('#player').scrollWidth <= document.querySelector('#player').clientWidth"
+    )

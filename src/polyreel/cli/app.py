@@ -7,10 +7,12 @@ from typer import Exit, Option, Typer
 from polyreel import __version__
 from polyreel.cli import (
     browsing,
+    cutting,
     data,
     doctor,
     evaluation,
     features,
+    indexing,
     official,
     published,
     publishing,
@@ -87,7 +89,9 @@ app.command("experiment")(training.experiment)
 app.command("reproduce")(training.reproduce)
 app.command("export")(publishing.export)
 app.command("publish")(publishing.publish)
-app.command("index")(search.index)
+app.command("index")(indexing.index)
 app.command("search")(search.search)
+app.command("cut")(cutting.cut)
+app.command("duplicates")(cutting.duplicates)
 app.command("serve")(serving.serve)
 app.command("doctor")(doctor.doctor)

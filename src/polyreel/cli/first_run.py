@@ -41,9 +41,11 @@ def encoder_for(
     from polyreel.search.encoder import DEFAULT_MODEL, SearchEncoder
     from polyreel.search.header import is_index
     from polyreel.search.index import Index
+    from polyreel.search.migration import migrate
     from polyreel.video.decode import find_videos
 
     if model is None and is_index(index_folder):
+        migrate(index_folder)
         header = Index.open(index_folder).header
         if device == "auto" or header.model_folder is None:
             return None

@@ -1,61 +1,17 @@
-"""Verbs that search: index, search."""
+"""The verb that searches: search."""
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from typer import Argument, BadParameter, Option
+from typer import Argument, Option
 
-from polyreel.cli.options import AsJson, Device, Quiet, Threads, print_json, use_threads
-from polyreel.cli.progress import clock_time, shown
+from polyreel.cli.cutting import InVideo, print_curve, video_in
+from polyreel.cli.options import AsJson, Threads, print_json, use_threads
+from polyreel.cli.progress import clock_time
 
-
-def index(
-    videos: Annotated[Path, Argument(metavar="VIDEOS", help="A folder with videos in it.", show_default=False)],
-    model: Annotated[
-        str | None,
-        Option(
-            "--model",
-            metavar="MODEL",
-            help="A run, a model folder, exported or not, or a name on the hub; SigLIP 2 unless said.",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        Option("--output", "-o", metavar="INDEX", help="Folder of the index; VIDEOS/.polyreel unless said."),
-    ] = None,
-    extractor: Annotated[
-        str | None, Option("--extractor", metavar="NAME", help="Of frames, if the model does not say or it has moved.")
-    ] = None,
-    device: Device = "auto",
-    threads: Threads = 1,
-    quiet: Quiet = False,
-) -> None:
-    """Index a folder of videos, or bring its index up to date.
-
-    New and changed files are added, files that are gone are dropped, all others are left alone. The first run says
-    what it will download, and how long it will take.
-
-    Example: polyreel index ~/videos
-    """
-    use_threads(threads)
-    from polyreel import update_library
-    from polyreel.cli.first_run import encoder_for, tell_estimate
-    from polyreel.search.library import open_library
-
-    if extractor is not None and model is None:
-        raise BadParameter("say with which --model it goes", param_hint="--extractor")
-    folder = output or videos / ".polyreel"
-    opened = open_library(folder, videos, encoder_for(folder, videos, model, extractor, device, is_quiet=quiet))
-    if not quiet and not len(opened):
-        tell_estimate(videos, opened.encoder)
-    with shown(quiet) as progress:
-        update = update_library(opened, videos, opened.encoder, progress=progress)
-    print(
-        f"{folder}: {len(opened)} clips; videos indexed {update.num_indexed}, removed {update.num_removed}, "
-        f"unchanged {update.num_unchanged}"
-    )
+if TYPE_CHECKING:
+    from polyreel.search.hybrid import Answer
+    from polyreel.storage import Json
 
 
 def search(
@@ -65,10 +21,16 @@ def search(
     bank: Annotated[
         str | None, Option("--bank", metavar="CODE", help="Against hubs: the query's language, or all.")
     ] = None,
+    by: Annotated[
+        Literal["both", "seen", "said"], Option("--by", help="Ask what is seen, what is said in subtitles, or both.")
+    ] = "both",
+    inside: InVideo = None,
     as_json: AsJson = False,
     threads: Threads = 1,
 ) -> None:
-    """Find the clips that a sentence describes, best first.
+    """Find the clips that a sentence describes, or in which it is said, best first.
+
+    With --in: where in one video, as a curve over its time.
 
     Beside its score, a hit is strong, fair or weak: strong ones beat what 9 of 10 everyday queries find in this index.
 
@@ -76,20 +38,53 @@ def search(
     """
     use_threads(threads)
     from polyreel import Index
-    from polyreel.search.strength import Strengths, band_of
+    from polyreel.search.hybrid import alone, find_said, fuse
+    from polyreel.search.strength import Strengths
     from polyreel.web.guess import LanguageGuess
 
     index = Index.open(folder)
-    hits = index.search(text, k, bank=bank)
-    lang = LanguageGuess(index.encoder.model.langs).of(text)
-    strengths = Strengths(index).of([hit.score for hit in hits], lang)
-    found = list(zip(hits, strengths, strict=True))
-    if as_json:
-        print_json(
-            [{**asdict(hit), "video": str(hit.video), "strength": strength, "band": band_of(strength)}
-             for hit, strength in found]
-        )  # fmt: skip
+    if inside is not None:
+        from polyreel.search.curve import score_curve
+
+        print_curve(score_curve(index, index.embed(text), video_in(index, inside)), k, as_json)
         return
-    for place, (hit, strength) in enumerate(found, 1):
-        span = f"{clock_time(hit.start_seconds)} – {clock_time(hit.end_seconds)}"
-        print(f"{place:2}  {hit.score:6.3f}  {band_of(strength):6}  {span:>13}  {hit.video}")
+    query_D, lang = index.embed(text), LanguageGuess(index.encoder.model.langs).of(text)
+    seen = [] if by == "said" else [alone(hit) for hit in index.search(query_D, k, bank=bank)]
+    said = find_said(index, text, query_D, k) if by == "said" or (by == "both" and index.finds_speech) else []
+    answers = fuse(seen, said)[:k]
+    strengths = Strengths(index).of([answer.moment.score for answer in answers], lang)
+    found = list(zip(answers, strengths, strict=True))
+    if as_json:
+        print_json([_as_json(answer, strength) for answer, strength in found])
+        return
+    _print_answers(found)
+
+
+def _print_answers(found: "list[tuple[Answer, float]]") -> None:
+    from polyreel.search.strength import band_of
+
+    for place, (answer, strength) in enumerate(found, 1):
+        hit, moment = answer.moment.peak, answer.moment
+        span = f"{clock_time(moment.start_seconds)} – {clock_time(moment.end_seconds)}"
+        band = band_of(strength) if answer.seen_place else "said"
+        print(f"{place:2}  {hit.score:6.3f}  {band:6}  {span:>13}  {hit.video}")
+        for line in answer.lines:
+            print(f"{'':35}“{line.text}”")
+
+
+def _as_json(answer: "Answer", strength: float) -> dict[str, "Json"]:
+    from polyreel.search.strength import band_of
+
+    moment, hit = answer.moment, answer.moment.peak
+    matched = [name for name, place in (("seen", answer.seen_place), ("said", answer.said_place)) if place]
+    return {
+        "clip_id": hit.clip_id,
+        "video": str(hit.video),
+        "start_seconds": moment.start_seconds,
+        "end_seconds": moment.end_seconds,
+        "score": hit.score,
+        "strength": strength,
+        "band": band_of(strength),
+        "matched": matched,
+        "said": [line.text for line in answer.lines],
+    }

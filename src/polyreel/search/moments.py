@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from polyreel.search.index import Hit
+from polyreel.search.filter import Filter
+from polyreel.search.hits import Hit
 from polyreel.similarity import Embeddings
 
 DEFAULT_GAP_SECONDS = 1.0
@@ -24,7 +25,7 @@ class Searchable(Protocol):
     def __len__(self) -> int:
         """Return the number of clips."""
 
-    def nearest(self, embedding_D: Embeddings, k: int = 5) -> list[Hit]:
+    def search(self, query: Embeddings, k: int = 5, *, filter: Filter | None = None) -> list[Hit]:
         """Return the best clips, best first."""
 
     def average_similarity(self, embedding_D: Embeddings) -> float:
@@ -79,7 +80,12 @@ def join_hits(hits: Sequence[Hit], *, background: float, gap_seconds: float = DE
 
 
 def find_moments(
-    index: Searchable, embedding_D: Embeddings, k: int = 5, *, gap_seconds: float = DEFAULT_GAP_SECONDS
+    index: Searchable,
+    embedding_D: Embeddings,
+    k: int = 5,
+    *,
+    filter: Filter | None = None,
+    gap_seconds: float = DEFAULT_GAP_SECONDS,
 ) -> list[Moment]:
     """Find the moments that answer a query, best first.
 
@@ -90,6 +96,7 @@ def find_moments(
         index: what is asked.
         embedding_D: the query's unit-length embedding, as `Index.embed` gives it.
         k: how many moments, 1 or more.
+        filter: which clips may be found; None: all.
         gap_seconds: as in `join_hits`.
 
     Raises:
@@ -98,9 +105,9 @@ def find_moments(
     background = index.average_similarity(embedding_D)
     num_hits = k * _HITS_A_MOMENT
     while True:
-        hits = index.nearest(embedding_D, max(num_hits, k))
+        hits = index.search(embedding_D, max(num_hits, k), filter=filter)
         moments = join_hits(hits, background=background, gap_seconds=gap_seconds)
-        if len(moments) >= k or num_hits >= len(index):
+        if len(moments) >= k or len(hits) < num_hits or num_hits >= len(index):
             return moments[:k]
         num_hits *= 2
 

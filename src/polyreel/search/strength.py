@@ -86,7 +86,7 @@ class Strengths:
         known = self._best_B.get(lang)
         if known is None or not known[0] / _GROWTH <= num_clips <= known[0] * _GROWTH:
             self._bank = self._bank or background_bank(self._index.encoder)
-            best = [self._index.nearest(query_D, 1)[0].score for query_D in self._bank.rows(lang)]
+            best = [self._index.search(query_D, 1)[0].score for query_D in self._bank.rows(lang)]
             known = self._best_B[lang] = num_clips, np.array(best)
         return known[1]
 

@@ -1,12 +1,19 @@
 """What the API answers, as frozen values; the OpenAPI description is made of them."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
+from polyreel.data.speech import Speech
 from polyreel.languages import LANGUAGES, text_direction
-from polyreel.search.index import Hit
+from polyreel.search.curve import Curve
+from polyreel.search.hits import Hit
+from polyreel.search.hybrid import Answer
 from polyreel.search.moments import Moment
 from polyreel.search.strength import Band, band_of
 from polyreel.web.site import Library, name_of_clip
+
+MOST_FOLDERS = 200
 
 
 class _Answer(BaseModel):
@@ -47,6 +54,20 @@ class ClipAnswer(_Answer):
         )
 
 
+class LineAnswer(_Answer):
+    """A line of what is said or subtitled."""
+
+    start_seconds: float
+    end_seconds: float
+    text: str
+    lang: str | None = Field(description="its language, where something says so")
+
+    @classmethod
+    def of(cls, line: Speech) -> "LineAnswer":
+        """Say of a line what a client may know."""
+        return cls(start_seconds=line.start_seconds, end_seconds=line.end_seconds, text=line.text, lang=line.lang)
+
+
 class MomentAnswer(_Answer):
     """Neighbouring clips of one video that answer together."""
 
@@ -56,6 +77,16 @@ class MomentAnswer(_Answer):
     score: float = Field(description="of the best clip")
     num_clips: int = Field(description="how many hits it joins")
     peak: ClipAnswer = Field(description="its best clip")
+    matched: list[Literal["seen", "said"]] = Field(description="whether the query was found in the pictures, the words")
+    lines: list[LineAnswer] = Field(description="what is said of the query")
+
+    @classmethod
+    def of_answer(cls, library: Library, answer: Answer, strength: float) -> "MomentAnswer":
+        """Say of an answer what a client may know."""
+        said = ["said"] if answer.said_place is not None else []
+        seen = ["seen"] if answer.seen_place is not None else []
+        lines = [LineAnswer.of(line) for line in answer.lines]
+        return cls.of(library, answer.moment, strength).model_copy(update={"matched": [*seen, *said], "lines": lines})
 
     @classmethod
     def of(cls, library: Library, moment: Moment, strength: float | None = None) -> "MomentAnswer":
@@ -68,6 +99,39 @@ class MomentAnswer(_Answer):
             score=moment.score,
             num_clips=moment.num_clips,
             peak=peak,
+            matched=["seen"],
+            lines=[],
+        )
+
+
+class CurvePoint(_Answer):
+    """How well one clip of a video answers."""
+
+    start_seconds: float
+    end_seconds: float
+    score: float
+
+
+class CurveAnswer(_Answer):
+    """How well a video answers a query over its time."""
+
+    video: str = Field(description="path of the file inside the library")
+    background: float = Field(description="score of an average clip of the library")
+    points: list[CurvePoint] = Field(description="its clips in the order of time")
+    moments: list[MomentAnswer] = Field(description="its best moments, best first")
+
+    @classmethod
+    def of(cls, library: Library, curve: Curve, k: int) -> "CurveAnswer":
+        """Say of a curve what a client may know."""
+        points = [
+            CurvePoint(start_seconds=hit.start_seconds, end_seconds=hit.end_seconds, score=hit.score)
+            for hit in curve.hits
+        ]
+        return cls(
+            video=ClipAnswer.of(library, curve.hits[0]).video,
+            background=curve.background,
+            points=points,
+            moments=[MomentAnswer.of(library, moment) for moment in curve.moments(k)],
         )
 
 
@@ -107,12 +171,21 @@ class LibraryAnswer(_Answer):
     name: str
     num_clips: int
     langs: list[str] = Field(description="languages its model was trained on")
+    speech_langs: list[str] = Field(description="languages in which something is said or subtitled")
+    folders: list[str] = Field(description="folders at the top of the library, the first 200")
 
     @classmethod
     def of(cls, library: Library) -> "LibraryAnswer":
         """Describe an index."""
-        langs = list(library.index.encoder.model.langs)
-        return cls(name=library.name, num_clips=len(library.index), langs=langs)
+        index = library.index
+        folders = sorted({video.partition("/")[0] for video in index.file_stamps() if "/" in video})
+        return cls(
+            name=library.name,
+            num_clips=len(index),
+            langs=list(index.encoder.model.langs),
+            speech_langs=index.speech_langs(),
+            folders=folders[:MOST_FOLDERS],
+        )
 
 
 class HealthAnswer(_Answer):

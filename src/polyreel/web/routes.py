@@ -4,6 +4,7 @@ Whatever a client sends is checked by the types of the arguments and by the wall
 answered is a status and one sentence, never a traceback.
 """
 
+from datetime import date, datetime, time, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
@@ -11,10 +12,13 @@ from fastapi.responses import FileResponse, PlainTextResponse
 from fastapi.responses import Response as PlainResponse
 
 from polyreel import __version__
-from polyreel.search.index import Hit
+from polyreel.search.filter import Filter
+from polyreel.search.hits import Hit
+from polyreel.search.hybrid import By
 from polyreel.web.access import COOKIE, SESSION_SECONDS, is_same
 from polyreel.web.answers import (
     ClipAnswer,
+    CurveAnswer,
     HealthAnswer,
     HitsAnswer,
     LibraryAnswer,
@@ -28,9 +32,13 @@ from polyreel.web.site import Library, Site, clip_of_name
 MOST_HITS, MOST_SKIPPED, MOST_QUERY_CHARACTERS = 100, 1000, 500
 KEPT_A_DAY = {"cache-control": "private, max-age=86400"}
 
+_EARLIEST, _LATEST = date(1900, 1, 1), date(2999, 12, 31)
+
 Words = Annotated[str, Query(min_length=1, max_length=MOST_QUERY_CHARACTERS, description="in any language")]
 Number = Annotated[int, Query(ge=1, le=MOST_HITS, description="how many")]
 First = Annotated[int, Query(ge=0, le=MOST_SKIPPED, description="how many of the best to leave out, for paging")]
+Seconds = Annotated[float, Query(ge=0, description="from the start of the file")]
+LikeName = Annotated[str | None, Query(max_length=4000, description="a clip's id")]
 LibraryName = Annotated[str | None, Query(max_length=200, description="which index; the first, if none is named")]
 
 
@@ -52,6 +60,32 @@ def _asked(site: SiteHere, library: LibraryName = None) -> Library:
 Asked = Annotated[Library, Depends(_asked)]
 
 
+def _wanted(
+    path: Annotated[str | None, Query(max_length=500, description="a video, a folder, or a pattern with *")] = None,
+    since: Annotated[date | None, Query(description="videos of this day and later")] = None,
+    until: Annotated[date | None, Query(description="videos of this day and earlier")] = None,
+    min_seconds: Annotated[float | None, Query(ge=0, description="videos that last so long or longer")] = None,
+    max_seconds: Annotated[float | None, Query(ge=0, description="videos that last so long or shorter")] = None,
+    speech: Annotated[str | None, Query(max_length=20, description="clips with subtitles in this language")] = None,
+) -> Filter | None:
+    for day in (since, until):
+        if day is not None and not _EARLIEST <= day <= _LATEST:
+            raise ValueError(f"{day} is no day a video was taken on; expected {_EARLIEST} to {_LATEST}")
+    midnight = time()
+    wanted = Filter(
+        path=path or None,
+        since=None if since is None else datetime.combine(since, midnight),
+        until=None if until is None else datetime.combine(until + timedelta(days=1), midnight),
+        min_seconds=min_seconds,
+        max_seconds=max_seconds,
+        langs=() if speech is None else (speech,),
+    )
+    return None if wanted == Filter() else wanted
+
+
+Wanted = Annotated[Filter | None, Depends(_wanted)]
+
+
 def _clip(library: Asked, clip: str) -> Hit:
     return library.index.clip(clip_of_name(clip))
 
@@ -67,28 +101,40 @@ def list_libraries(site: SiteHere) -> list[LibraryAnswer]:
 
 
 @router.get("/search")
-def search(library: Asked, q: Words, k: Number = 10, first: First = 0) -> HitsAnswer:
-    """Find clips, best first."""
-    found, query = library.hits(q, first, k), QueryAnswer.of(library, q)
+def search(library: Asked, wanted: Wanted, q: Words, k: Number = 10, first: First = 0) -> HitsAnswer:
+    """Find clips by what is seen, best first."""
+    found, query = library.hits(q, first, k, wanted), QueryAnswer.of(library, q)
     strengths = library.strengths([hit.score for hit in found], query.lang)
     hits = [ClipAnswer.of(library, hit, strength) for hit, strength in zip(found, strengths, strict=True)]
     return HitsAnswer(query=query, hits=hits)
 
 
 @router.get("/moments")
-def find_moments(library: Asked, q: Words, k: Number = 10, first: First = 0) -> MomentsAnswer:
-    """Find moments, best first: neighbouring clips of one video count as one."""
-    found, query = library.moments(q, first, k), QueryAnswer.of(library, q)
-    strengths = library.strengths([moment.score for moment in found], query.lang)
-    moments = [MomentAnswer.of(library, moment, strength) for moment, strength in zip(found, strengths, strict=True)]
-    return MomentsAnswer(query=query, moments=moments)
+def find_moments(
+    library: Asked, wanted: Wanted, q: Words, k: Number = 10, first: First = 0, by: By = "both"
+) -> MomentsAnswer:
+    """Find moments by what is seen, what is said, or both, best first: neighbouring clips of one video count as one."""
+    found, query = library.answers(q, first, k, by, wanted), QueryAnswer.of(library, q)
+    strengths = library.strengths([answer.moment.score for answer in found], query.lang)
+    pairs = zip(found, strengths, strict=True)
+    return MomentsAnswer(
+        query=query, moments=[MomentAnswer.of_answer(library, answer, strength) for answer, strength in pairs]
+    )
 
 
 @router.get("/like/{clip}")
-def find_like(library: Asked, clip: Clip, k: Number = 10) -> MomentsAnswer:
+def find_like(library: Asked, wanted: Wanted, clip: Clip, k: Number = 10) -> MomentsAnswer:
     """Find moments that look like a clip."""
-    moments = [MomentAnswer.of(library, moment) for moment in library.like(clip.clip_id, k)]
+    moments = [MomentAnswer.of(library, moment) for moment in library.like(clip.clip_id, k, wanted)]
     return MomentsAnswer(query=None, moments=moments)
+
+
+@router.get("/curve/{clip}")
+def draw_curve(
+    library: Asked, clip: Clip, q: Words | None = None, like: LikeName = None, k: Number = 10
+) -> CurveAnswer:
+    """Say how well the video of a clip answers words, or looks like another clip, over its time."""
+    return CurveAnswer.of(library, library.curve(clip, q, like), k)
 
 
 @router.get("/clips/{clip}")
@@ -115,6 +161,14 @@ def send_thumbnail(site: SiteHere, library: Asked, clip: Clip) -> FileResponse:
 def send_preview(site: SiteHere, library: Asked, clip: Clip) -> FileResponse:
     """Send the clip as a small mp4, for browsers that cannot play the file itself."""
     return FileResponse(site.pictures[library.name].preview(clip), headers=KEPT_A_DAY)
+
+
+@router.get("/cut/{clip}", response_class=FileResponse)
+def send_cut(site: SiteHere, library: Asked, clip: Clip, start: Seconds, end: Seconds) -> FileResponse:
+    """Send a part of the clip's file as a file, copied and not encoded again; it starts at the key frame before."""
+    cut = site.pictures[library.name].cut(clip, (start, end))
+    name = f"{clip.video.stem} {int(start) // 60}m{int(start) % 60:02}s{clip.video.suffix}"
+    return FileResponse(cut, filename=name, headers=KEPT_A_DAY)
 
 
 @router.post("/login", status_code=204)

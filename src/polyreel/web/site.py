@@ -6,74 +6,131 @@ because a row of the index says where it lies; no part of a URL is ever taken fo
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
+from time import sleep
 
-from polyreel.search.index import Hit, Index
+from polyreel.errors import PolyreelError
+from polyreel.search.curve import Curve, score_curve
+from polyreel.search.filter import Filter
+from polyreel.search.header import HEADER_FILE
+from polyreel.search.hits import Hit
+from polyreel.search.hybrid import Answer, By, find_said, fuse
+from polyreel.search.index import Index
 from polyreel.search.moments import Moment, find_moments, join_hits
 from polyreel.search.strength import Strengths
+from polyreel.search.succession import is_current
+from polyreel.similarity import Embeddings
 from polyreel.web.access import Access, Sessions
 from polyreel.web.counters import Counters
 from polyreel.web.guess import LanguageGuess
 from polyreel.web.pictures import Pictures
 
 PICTURES_FOLDER = "pictures"
+_RETRY_SECONDS = 10.0
 
 
-@dataclass(frozen=True, kw_only=True)
 class Library:
     """One index, as the server offers it.
 
-    Attributes:
+    Args:
         name: what the page and the API call it.
         index: the clips.
     """
 
-    name: str
-    index: Index
-    _asking: Lock = field(default_factory=Lock, repr=False)
+    def __init__(self, *, name: str, index: Index) -> None:
+        self.name = name
+        self._index = index
+        self._guess: tuple[Index, LanguageGuess] | None = None
+        self._strengths: tuple[Index, Strengths] | None = None
+        self._noticed: tuple[int, int] | None = None
+        self._asking, self._renewing = Lock(), Lock()
+
+    @property
+    def index(self) -> Index:
+        """The clips; where another index has taken this one's place, that is opened while the old one answers."""
+        noticed = self._header_stamp()
+        if noticed != self._noticed:
+            self._noticed = noticed
+            if not is_current(self._index) and self._renewing.acquire(blocking=False):
+                Thread(target=self._renew, daemon=True).start()
+        return self._index
+
+    def _header_stamp(self) -> tuple[int, int]:
+        status = (self._index.folder / HEADER_FILE).stat()
+        return status.st_ino, status.st_mtime_ns
+
+    def _renew(self) -> None:
+        try:
+            index = Index.open(self._index.folder)
+            index.embed(self.name or "a")  # the model is loaded now, not by the first who asks
+            self._index = index
+        except (PolyreelError, OSError):
+            sleep(_RETRY_SECONDS)
+            self._noticed = None  # so that it is tried again
+        finally:
+            self._renewing.release()
 
     @property
     def pictures_folder(self) -> Path:
         """Where thumbnails and previews are kept, inside the index; it may be deleted at any time."""
-        return self.index.folder / PICTURES_FOLDER
+        return self._index.folder / PICTURES_FOLDER
 
-    @cached_property
+    @property
     def guess(self) -> LanguageGuess:
         """Tells in which of the model's languages a query is written."""
-        return LanguageGuess(self.index.encoder.model.langs)
+        if self._guess is None or self._guess[0] is not self._index:
+            self._guess = self._index, LanguageGuess(self._index.encoder.model.langs)
+        return self._guess[1]
 
-    def hits(self, query: str, first: int, k: int) -> list[Hit]:
+    def hits(self, query: str, first: int, k: int, wanted: Filter | None = None) -> list[Hit]:
         """Return k hits, leaving out the `first` best; the model answers one query at a time."""
-        with self._asking:
-            embedding_D = self.index.embed(query)
-        return self.index.nearest(embedding_D, first + k)[first:]
+        index = self.index
+        return index.search(self._embed(index, query), k, offset=first, filter=wanted)
 
-    def moments(self, query: str, first: int, k: int) -> list[Moment]:
-        """Return k moments, leaving out the `first` best."""
-        with self._asking:
-            embedding_D = self.index.embed(query)
-        return find_moments(self.index, embedding_D, first + k)[first:]
+    def answers(self, query: str, first: int, k: int, by: By = "both", wanted: Filter | None = None) -> list[Answer]:
+        """Return k moments that show or say what is asked for, leaving out the `first` best."""
+        index = self.index
+        embedding_D = self._embed(index, query)
+        seen = [] if by == "said" else find_moments(index, embedding_D, first + k, filter=wanted)
+        hears = by == "said" or (by == "both" and index.finds_speech)
+        said = [] if not hears else find_said(index, query, embedding_D, first + k, filter=wanted)
+        return fuse(seen, said)[first : first + k]
 
     def strengths(self, scores: Sequence[float], lang: str | None) -> list[float]:
         """Return how strong hits are, 0 to 1; see `search.strength`."""
+        if self._strengths is None or self._strengths[0] is not self._index:
+            self._strengths = self._index, Strengths(self._index)
         with self._asking:
-            return self._strengths.of(scores, lang)
+            return self._strengths[1].of(scores, lang)
 
-    @cached_property
-    def _strengths(self) -> Strengths:
-        return Strengths(self.index)
-
-    def like(self, clip_id: str, k: int) -> list[Moment]:
+    def like(self, clip_id: str, k: int, wanted: Filter | None = None) -> list[Moment]:
         """Return moments that look like a clip.
 
         Raises:
             KeyError: there is no such clip.
         """
-        background = self.index.average_similarity(self.index.embedding(clip_id))
-        return join_hits(self.index.like(clip_id, k), background=background)
+        index = self.index
+        background = index.average_similarity(index.embedding(clip_id))
+        return join_hits(index.like(clip_id, k, filter=wanted), background=background)
+
+    def curve(self, clip: Hit, query: str | None, like: str | None) -> Curve:
+        """Say how well the video of a clip answers a query, or looks like a clip, over its time.
+
+        Raises:
+            KeyError: there is no clip `like`.
+            ValueError: neither or both are given.
+        """
+        index = self.index
+        if (query is None) == (like is None):
+            raise ValueError("expected either q, words, or like, a clip")
+        embedding_D = self._embed(index, query) if query is not None else index.embedding(clip_of_name(like or ""))
+        return score_curve(index, embedding_D, clip.video.relative_to(index.library_folder).as_posix())
+
+    def _embed(self, index: Index, query: str) -> Embeddings:
+        with self._asking:
+            return index.embed(query)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ MOST_BODY_BYTES = 4096
 MOST_URL_BYTES = 8192
 OPEN_PATHS = frozenset({"/", "/login", "/health", "/favicon.ico"})  # and /static/: the page itself holds no secrets
 UNCOUNTED = ("/media/", "/thumb/", "/preview/", "/static/")  # what a page full of hits asks for by the dozen
-SEARCHES = ("/search", "/moments")
+SEARCHES = ("/search", "/moments", "/curve/")
 HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",

@@ -1,12 +1,13 @@
 // The page: asks /moments, shows what comes back, plays it. No build step, no library, nothing from other hosts.
 import { fetchJson, NeedsToken } from "/static/ask.js";
 import { chooseWords, INTERFACES, say, useWords } from "/static/words.js";
+import { countFilters, fillFilters, filterQuestion, listenFilters, readFilters, showFilters, toggleFilters } from "/static/filters.js";
 import { Player } from "/static/player.js";
 
 const PAGE = 24;
 const at = (id) => document.getElementById(id);
-const state = { query: "", like: null, moments: [], library: null, asked: 0 };
-const player = new Player((clip) => goTo({ like: clip }), () => state.moments);
+const state = { query: "", like: null, moments: [], library: null, libraries: [], asked: 0 };
+const player = new Player((clip) => goTo({ like: clip }), () => state.moments, question);
 
 async function start() {
   setTheme(localStorage.getItem("theme"));
@@ -22,6 +23,8 @@ function retranslate() {
   at("query").placeholder = say("placeholder");
   at("query").setAttribute("aria-label", say("placeholder"));
   at("go").textContent = say("search");
+  countFilters();
+  fillFilters(state.libraries.find((one) => one.name === state.library) ?? state.libraries[0]);
   at("examples").replaceChildren(...say("examples").split("|").map(example));
 }
 
@@ -35,7 +38,7 @@ function example(words) {
 
 // What is shown follows the address, so that back, forward and a copied link work.
 function goTo({ q = "", like = "" }) {
-  const wanted = new URLSearchParams({ ...(q && { q }), ...(like && { like }), ...(state.library && { library: state.library }) });
+  const wanted = new URLSearchParams({ ...(q && { q }), ...(like && { like }), ...(state.library && { library: state.library }), ...readFilters() });
   if (`#${wanted}` === location.hash) follow();
   else location.hash = wanted;
 }
@@ -46,7 +49,9 @@ async function follow() {
   state.query = wanted.get("q") ?? "";
   state.like = wanted.get("like");
   state.library = wanted.get("library") ?? state.library;
-  at("library").value = state.library ?? "";
+  at("library").value = state.library ?? state.libraries[0]?.name ?? "";
+  fillFilters(state.libraries.find((one) => one.name === at("library").value));
+  showFilters(wanted);
   at("query").value = state.query;
   await ask(0);
 }
@@ -66,7 +71,7 @@ async function ask(first) {
     show(found.moments, first);
     at("more").hidden = Boolean(state.like) || found.moments.length < PAGE;
     const milliseconds = Math.round(performance.now() - began);
-    const isPoor = Boolean(state.query) && state.moments[0]?.peak.band === "weak";
+    const isPoor = Boolean(state.query) && state.moments[0]?.peak.band === "weak" && !state.moments[0].matched.includes("said");
     const counted = say("found", { n: state.moments.length, ms: milliseconds });
     tell(!state.moments.length ? say("nothing") : isPoor ? say("only_weak") : counted);
     if (first === 0) document.querySelector(".card")?.focus({ preventScroll: true });
@@ -77,10 +82,16 @@ async function ask(first) {
   }
 }
 
+// What was asked, as the server's other addresses take it too.
+function question() {
+  return { ...(state.like ? { like: state.like } : { q: state.query }), ...(state.library && { library: state.library }) };
+}
+
 function address(first) {
-  const library = state.library ? { library: state.library } : {};
-  if (state.like) return `/like/${encodeURIComponent(state.like)}?${new URLSearchParams({ k: PAGE, ...library })}`;
-  return `/moments?${new URLSearchParams({ q: state.query, k: PAGE, first, ...library })}`;
+  const { like, ...others } = { ...question(), ...filterQuestion(), k: PAGE };
+  if (!like) return `/moments?${new URLSearchParams({ ...others, first })}`;
+  delete others.by;
+  return `/like/${encodeURIComponent(like)}?${new URLSearchParams(others)}`;
 }
 
 function show(moments, first) {
@@ -97,6 +108,10 @@ function card(moment, place) {
   const frame = item.querySelector(".frame");
   item.querySelector("img").src = moment.peak.thumb;
   item.querySelector(".name").textContent = moment.video;
+  const said = item.querySelector(".said");
+  said.textContent = moment.lines.map((line) => line.text).join(" ");
+  said.hidden = !moment.lines.length;
+  item.querySelector(".score").hidden = !moment.matched.includes("seen");
   item.querySelector(".span").textContent = player.spanOf(moment);
   showStrength(item, moment);
   const band = moment.peak.band ? `, ${bandWord(moment.peak.band)}` : "";
@@ -108,9 +123,9 @@ function card(moment, place) {
 }
 
 // How strong a match is, seen against everyday queries; what merely looks like a clip has a similarity alone.
-function showStrength(item, { score, peak }) {
+function showStrength(item, { score, peak, matched }) {
   const share = peak.band ? peak.strength : Math.max(0, Math.min(1, score));
-  item.querySelector(".card").dataset.band = peak.band ?? "";
+  item.querySelector(".card").dataset.band = matched.includes("said") ? "" : (peak.band ?? "");
   item.querySelector(".score").title = score.toFixed(3);
   item.querySelector(".score span").textContent = peak.band ? bandWord(peak.band) : score.toFixed(2);
   item.querySelector(".score i").style.setProperty("--share", `${share * 100}%`);
@@ -122,7 +137,7 @@ function bandWord(band) {
 
 function playInside(frame, moment) {
   const film = Object.assign(document.createElement("video"), { muted: true, loop: true, playsInline: true });
-  film.src = `${moment.peak.media}#t=${moment.peak.start_seconds},${moment.peak.end_seconds}`;
+  film.src = `${moment.peak.media}#t=${player.startOf(moment)},${Math.max(moment.peak.end_seconds, player.startOf(moment) + 2)}`;
   film.addEventListener("error", () => { if (!film.src.endsWith(moment.peak.preview)) film.src = moment.peak.preview; });
   frame.append(film);
   film.play().catch(() => {}); // the pointer left before it could start
@@ -140,6 +155,7 @@ function tell(words, isWrong = false) {
 async function fillLibraries() {
   try {
     const libraries = await fetchJson("/libraries");
+    state.libraries = libraries;
     at("library").replaceChildren(...libraries.map((one) => new Option(one.name, one.name)));
     at("library").parentElement.hidden = libraries.length < 2;
   } catch (error) {
@@ -184,6 +200,7 @@ function listen() {
     await useWords(at("interface").value);
     retranslate();
   });
+  listenFilters(() => (state.like ? goTo({ like: state.like }) : goTo({ q: at("query").value.trim() })));
   at("theme").addEventListener("click", () => {
     const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
     const now = document.documentElement.dataset.theme ?? (isDark ? "dark" : "light");
@@ -201,6 +218,10 @@ function onKey(event) {
     event.preventDefault();
     at("query").select();
     return;
+  }
+  if (event.key.toLowerCase() === "f" && !isTyping) {
+    event.preventDefault();
+    return toggleFilters();
   }
   const cards = [...document.querySelectorAll(".card")];
   const place = cards.indexOf(document.activeElement);

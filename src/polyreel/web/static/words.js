@@ -20,6 +20,10 @@ export async function useWords(code) {
   }
 }
 
+export function languageName(code) {
+  return new Intl.DisplayNames([document.documentElement.lang], { type: "language" }).of(code) ?? code;
+}
+
 export function say(key, values = {}) {
   return Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`{${name}}`, value), words[key] ?? key);
 }
