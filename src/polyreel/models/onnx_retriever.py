@@ -78,6 +78,12 @@ class OnnxRetriever:
         return self.settings.fingerprint
 
     @property
+    def space(self) -> str:
+        """Fingerprint of the model whose clip embeddings its texts are compared with: its own, or its teacher's."""
+        is_same = not self.settings.is_int8 or self.settings.model.video.pooling == "given"
+        return (self.settings.model.space if is_same else None) or self.fingerprint
+
+    @property
     def features(self) -> FeatureSettings:
         """What made the features it was trained on."""
         return self.settings.model.features

@@ -40,6 +40,7 @@ Embeddings = npt.NDArray[np.float32]
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 _BACKBONE = "text.backbone."
+_WITHOUT_EFFECT = {"features": {"source": True}, "video": {"tower": True}, "space": True}
 _FOR_SENTENCE_TRANSFORMERS = {
     "modules.json": [{"idx": 0, "name": "0", "path": "", "type": "polyreel.models.sentence_module.SentenceModule"}],
     "config_sentence_transformers.json": {"model_type": "SentenceTransformer", "similarity_fn_name": "cosine"},
@@ -71,6 +72,7 @@ class Retriever(nn.Module):
         embed_dim: int,
         langs: Sequence[str],
         training_texts: Sequence[str],
+        space: str | None = None,
     ) -> Self:
         """Make a model to be trained; seed torch before, and equal arguments give equal weights.
 
@@ -82,11 +84,14 @@ class Retriever(nn.Module):
             langs: languages it will be trained on.
             training_texts: what a tokenizer made from scratch is learnt from, and what tells which pieces of a
                 pretrained table learn.
+            space: fingerprint of the model that the video tower is kept from; None: of none.
 
         Raises:
             RecipeError: the text backbone cannot be loaded.
         """
-        settings = RetrieverSettings(text=text, video=video, features=features, embed_dim=embed_dim, langs=tuple(langs))
+        settings = RetrieverSettings(
+            text=text, video=video, features=features, embed_dim=embed_dim, langs=tuple(langs), space=space
+        )
         text_tower = TextTower(build_backbone(text, training_texts), text, embed_dim=embed_dim)
         return cls(text_tower, VideoTower(video, video_dim=features.dim, embed_dim=embed_dim), settings)
 
@@ -103,7 +108,7 @@ class Retriever(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where its weights are."""
-        return self.video.project.linear.weight.device
+        return next(self.text.project.parameters()).device
 
     @property
     def fingerprint(self) -> str:
@@ -111,8 +116,13 @@ class Retriever(nn.Module):
         weights = sorted(self.state_dict().items())
         names = [[name, str(tensor.dtype), list(tensor.shape)] for name, tensor in weights]
         raw = (tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes() for _, tensor in weights)
-        settings = self.settings.model_dump(mode="json", exclude={"features": {"source"}})
+        settings = self.settings.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
         return fingerprint(settings, dict(self.text.backbone.vocabulary()), names, *raw)
+
+    @property
+    def space(self) -> str:
+        """Fingerprint of the model whose clip embeddings its texts are compared with: its own, or its teacher's."""
+        return self.settings.space or self.fingerprint
 
     def embed_texts(self, tokens: Tokens) -> Tensor:
         """Embed B texts: rows of unit length, `[B, embed_dim]`."""

@@ -21,6 +21,7 @@ from polyreel.models.devices import CPU
 from polyreel.models.retriever import Retriever
 from polyreel.progress import Progress, silent
 from polyreel.storage import Json, fingerprint
+from polyreel.training.kept_tower import KeptTower, keep_tower
 from polyreel.training.recipes import DataSettings, Recipe
 from polyreel.training.teachers import TeacherBank, open_run
 
@@ -40,6 +41,7 @@ class Material:
         start: the model whose weights the student starts with; None: weights of its own.
         known: caption ids in the teachers' language that have a known word; None: all count.
         bank: teachers' embeddings of the training clips; None where nothing asks them.
+        tower: the teacher's video tower, which the student keeps; None: it has its own.
         inputs: fingerprints, for the record.
     """
 
@@ -50,6 +52,7 @@ class Material:
     start: Retriever | None
     known: frozenset[str] | None
     bank: TeacherBank | None
+    tower: KeptTower | None
     inputs: dict[str, Json]
 
 
@@ -80,19 +83,19 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
         teachers = recipe.teachers
         bank = TeacherBank.build(teachers.runs, whole, features, lang=teachers.lang, device=device, progress=progress)
     _check_imitated(recipe, langs, bank)
+    tower = keep_tower(recipe, features)
     learnt = whole.in_langs(langs).first_captions(settings.captions_per_clip)
+    start = None if recipe.start is None else open_run(Path(recipe.start))
+    words = None if settings.known_words is None else _read_words(settings.known_words)
     inputs: dict[str, Json] = {
         "dataset": dataset.name,
         "dataset_fingerprint": dataset.fingerprint,
         "features_fingerprint": features.fingerprint,
         "teacher_fingerprints": list(bank.fingerprints) if bank else [],
+        **({} if start is None else {"start_fingerprint": start.fingerprint}),
+        **({} if tower is None else {"space_fingerprint": tower.space}),
+        **({} if words is None else {"known_words_fingerprint": fingerprint(sorted(words))}),
     }
-    start = None if recipe.start is None else open_run(Path(recipe.start))
-    if start is not None:
-        inputs["start_fingerprint"] = start.fingerprint
-    words = None if settings.known_words is None else _read_words(settings.known_words)
-    if words is not None:
-        inputs["known_words_fingerprint"] = fingerprint(sorted(words))
     return Material(
         learnt=learnt,
         val=val,
@@ -101,6 +104,7 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
         start=start,
         known=None if words is None else _with_words(learnt.in_langs([recipe.teachers.lang]).captions, words),
         bank=bank,
+        tower=tower,
         inputs=inputs,
     )
 

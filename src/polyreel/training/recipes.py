@@ -50,7 +50,11 @@ class DataSettings(Settings):
 class TeacherSettings(Settings):
     """Who is imitated."""
 
-    runs: tuple[str, ...] = Field(default=(), description="folders of finished runs")
+    runs: tuple[str, ...] = Field(
+        default=(),
+        description='folders of finished runs; "clip:MODEL", a dual encoder as it comes, by folder or hub name; '
+        '"python:MODULE:FUNCTION", an encoder of yours',
+    )
     lang: str = Field(default="en", description="language the teachers are asked in")
 
 
@@ -145,6 +149,11 @@ class Recipe(Settings):
                 f"teachers.runs is empty but objective.{self.objective.asks_teachers[0]} asks teachers; "
                 "name finished runs, or change it"
             )
+        if self.video.tower == "teacher" and len(self.teachers.runs) != 1:
+            raise RecipeError(
+                f'video.tower is "teacher", but teachers.runs names {len(self.teachers.runs)}; name the one whose '
+                "space the texts shall learn"
+            )
         if self.objective.imitates_teacher and len(self.teachers.runs) > 1:
             raise RecipeError(
                 f"a sentence embedding can be imitated of one teacher, but teachers.runs names "
@@ -194,9 +203,14 @@ class Recipe(Settings):
         return sorted(key for key, value in _flat(self.model_dump()).items() if kept.get(key) != value)
 
     @property
+    def finds_clips(self) -> bool:
+        """Whether texts and clips meet: the video tower learns from them, or is that of the space the texts learn."""
+        return self.objective.sees_clips or self.video.tower == "teacher"
+
+    @property
     def chooses_epoch(self) -> bool:
         """Whether validation clips choose the weights to keep; otherwise none are needed and the last are kept."""
-        return self.schedule.keep == "best" and self.objective.sees_clips
+        return self.schedule.keep == "best" and self.finds_clips
 
     @property
     def fingerprint(self) -> str:
@@ -235,13 +249,13 @@ def _idle_keys(recipe: Recipe) -> list[str]:
     objective, schedule = recipe.objective, recipe.schedule
     asks_in_lang = objective.asks_teachers or objective.asks_itself or recipe.data.known_words
     idle_if = {
-        "teachers.runs": not objective.asks_teachers,
+        "teachers.runs": not objective.asks_teachers and recipe.video.tower == "own",
         "teachers.lang": not asks_in_lang,
         "data.num_test_clips": not recipe.reference,
         "data.known_words": "contrastive" not in objective.active_terms,
         "data.val_split": not recipe.chooses_epoch,
         "schedule.epochs": schedule.steps is not None,
-        "schedule.keep": not objective.sees_clips,
+        "schedule.keep": not recipe.finds_clips,
         "schedule.validate_every_steps": not recipe.chooses_epoch,
         "schedule.patience": not recipe.chooses_epoch,
         "schedule.decay": schedule.learning_rate != "exponential",

@@ -18,16 +18,21 @@ def build_student(recipe: Recipe, material: Material) -> Retriever:
             is not there.
     """
     torch.manual_seed(recipe.seed)
+    tower = material.tower
     model = Retriever.build(
         recipe.text,
-        recipe.video,
+        recipe.video if tower is None else tower.settings,
         material.features.settings,
         embed_dim=recipe.embed_dim,
         langs=material.langs,
         training_texts=material.learnt.captions["text"].to_pylist(),
+        space=None if tower is None else tower.space,
     )
     if material.start is not None:
         start_with(model, material.start)
+    if tower is not None:
+        model.video.load_state_dict(tower.weights)
+        model.video.requires_grad_(False)
     adapt(model, recipe.adapt)
     if recipe.machine.recomputes:
         recompute(model)
