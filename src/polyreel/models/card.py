@@ -18,7 +18,7 @@ Trained with polyreel: it scores clips by a text in {langs}.
 
 | | |
 | --- | --- |
-| text | `{backbone}`, pooling `{text_pooling}` |
+| text | `{backbone}`, pooling `{text_pooling}`; {pretraining} |
 | video | features of `{extractor}`, width {video_dim}; pooling `{video_pooling}`, {frames} |
 | embedding | {embed_dim} numbers, compared by cosine similarity |
 
@@ -93,6 +93,7 @@ def model_card(settings: RetrieverSettings, results: CardResults | None = None) 
         langs=", ".join(settings.langs),
         backbone=settings.text.backbone,
         text_pooling=settings.text.pooling,
+        pretraining=f"pretrained on {before}" if (before := settings.text.pretrained_on) else "from scratch",
         video_pooling=settings.video.pooling,
         extractor=settings.features.extractor,
         video_dim=settings.features.dim,

@@ -84,6 +84,11 @@ class OnnxRetriever:
         return (self.settings.model.space if is_same else None) or self.fingerprint
 
     @property
+    def pretrained_on(self) -> str:
+        """What its text encoder had read before it was trained here; "" for one from scratch."""
+        return self.settings.model.text.pretrained_on or ""
+
+    @property
     def features(self) -> FeatureSettings:
         """What made the features it was trained on."""
         return self.settings.model.features

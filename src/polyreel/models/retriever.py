@@ -26,6 +26,7 @@ from polyreel.data.features import FeatureStore
 from polyreel.errors import DataError
 from polyreel.models.card import CardResults, model_card
 from polyreel.models.frames import by_length, check_clips, check_store
+from polyreel.models.pretraining import pretraining_of
 from polyreel.models.settings import RetrieverSettings, TextSettings, VideoSettings
 from polyreel.models.text import TextTower, build_backbone, open_backbone
 from polyreel.models.tokens import Tokens
@@ -40,7 +41,12 @@ Embeddings = npt.NDArray[np.float32]
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 _BACKBONE = "text.backbone."
-_WITHOUT_EFFECT = {"features": {"source": True}, "video": {"tower": True}, "space": True}
+_WITHOUT_EFFECT = {
+    "features": {"source": True},
+    "text": {"pretrained_on": True},
+    "video": {"tower": True},
+    "space": True,
+}
 _FOR_SENTENCE_TRANSFORMERS = {
     "modules.json": [{"idx": 0, "name": "0", "path": "", "type": "polyreel.models.sentence_module.SentenceModule"}],
     "config_sentence_transformers.json": {"model_type": "SentenceTransformer", "similarity_fn_name": "cosine"},
@@ -89,6 +95,7 @@ class Retriever(nn.Module):
         Raises:
             RecipeError: the text backbone cannot be loaded.
         """
+        text = text.model_copy(update={"pretrained_on": pretraining_of(text)})
         settings = RetrieverSettings(
             text=text, video=video, features=features, embed_dim=embed_dim, langs=tuple(langs), space=space
         )
@@ -123,6 +130,11 @@ class Retriever(nn.Module):
     def space(self) -> str:
         """Fingerprint of the model whose clip embeddings its texts are compared with: its own, or its teacher's."""
         return self.settings.space or self.fingerprint
+
+    @property
+    def pretrained_on(self) -> str:
+        """What its text encoder had read before it was trained here; "" for one from scratch."""
+        return self.settings.text.pretrained_on or ""
 
     def embed_texts(self, tokens: Tokens) -> Tensor:
         """Embed B texts: rows of unit length, `[B, embed_dim]`."""

@@ -46,6 +46,11 @@ class TextSettings(Settings):
     gate: bool = Field(default=True, description="gated projection; false is one plain linear map")
     dropout: Rate = Field(default=0.0, description="share of the numbers that enter the projection dropped in training")
     is_frozen: bool = Field(default=False, description="whether the backbone keeps its weights; the projection learns")
+    pretrained_on: str | None = Field(
+        default=None,
+        description="what a pretrained encoder had read before, in words, for model cards and reports; None: what is "
+        "known of it by name, or by the card in its folder",
+    )
     vocab_size: Positive = Field(default=8000, description="subword: most pieces the tokenizer may learn")
     width: Positive = Field(default=256, description="subword: width of a piece's vector")
     num_layers: int = Field(default=0, ge=0, description="subword: transformer blocks; 0 is the mean of the pieces")
@@ -60,7 +65,8 @@ class TextSettings(Settings):
         """Return the keys that have no effect beside the others."""
         if self.backbone != "subword":
             return ["vocab_size", "width", "num_layers", "num_heads"]
-        return ["pooling", "vocabulary"] if self.num_layers else ["pooling", "vocabulary", "num_heads"]
+        idle = ["pooling", "vocabulary", "pretrained_on"]
+        return idle if self.num_layers else [*idle, "num_heads"]
 
     @model_validator(mode="after")
     def _check_heads(self) -> Self:

@@ -23,6 +23,7 @@ from polyreel.progress import Progress, silent
 from polyreel.storage import Json, fingerprint
 from polyreel.training.kept_tower import KeptTower, keep_tower
 from polyreel.training.recipes import DataSettings, Recipe
+from polyreel.training.runs import best_of
 from polyreel.training.teachers import TeacherBank, open_run
 
 SET_ASIDE_EVERY = 10
@@ -81,7 +82,8 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
     bank = None
     if recipe.objective.asks_teachers:
         teachers = recipe.teachers
-        bank = TeacherBank.build(teachers.runs, whole, features, lang=teachers.lang, device=device, progress=progress)
+        runs = teachers.runs if teachers.chosen == "all" else (best_of(teachers.runs),)
+        bank = TeacherBank.build(runs, whole, features, lang=teachers.lang, device=device, progress=progress)
     _check_imitated(recipe, langs, bank)
     tower = keep_tower(recipe, features)
     learnt = whole.in_langs(langs).first_captions(settings.captions_per_clip)
