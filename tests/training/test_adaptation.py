@@ -10,8 +10,8 @@ from polyreel.training.adaptation import adapt, layers, merge, recompute
 from polyreel.training.loop import train
 from polyreel.training.material import gather_material
 from polyreel.training.optimization import make_optimizer
-from polyreel.training.schedule_settings import OptimizerSettings
 from polyreel.training.scale_settings import AdaptSettings
+from polyreel.training.schedule_settings import OptimizerSettings
 from polyreel.training.student import build_student
 
 TEXTS = ["a red dog", "un gatto blu"]
