@@ -140,28 +140,29 @@ class QueryBank:
             )
         return self.by_lang[lang]
 
-    def save(self, model_folder: Path | str) -> None:
+    def save(self, model_folder: Path | str, file: str = BANK_FILE) -> None:
         """Write the bank beside the model's weights, in half precision."""
         halves = {lang: rows_BD.astype(np.float16) for lang, rows_BD in self.by_lang.items()}
         facts = {"model": self.model, "temperature": repr(self.temperature)}
-        with write_aside(Path(model_folder) / BANK_FILE) as aside:
+        with write_aside(Path(model_folder) / file) as aside:
             save_file(halves, aside, metadata=facts)
 
     @classmethod
-    def open(cls, model_folder: Path | str, model: str) -> Self:
+    def open(cls, model_folder: Path | str, model: str, file_name: str = BANK_FILE) -> Self:
         """Open the bank in a model's folder.
 
         Args:
             model_folder: where the model lies.
             model: fingerprint of the model that will be asked.
+            file_name: which of the folder's banks.
 
         Raises:
             DataError: there is no bank, or it cannot be read.
             FingerprintError: it was made by another model.
         """
-        file = Path(model_folder) / BANK_FILE
+        file = Path(model_folder) / file_name
         if not file.is_file():
-            raise DataError(f"{model_folder} has no {BANK_FILE}; make it with `polyreel query-bank RUN DATASET`")
+            raise DataError(f"{model_folder} has no {file_name}; make it with `polyreel query-bank RUN DATASET`")
         try:
             with safe_open(file, framework="numpy") as tensors:
                 facts = tensors.metadata() or {}
@@ -175,6 +176,23 @@ class QueryBank:
                 "`polyreel query-bank`"
             )
         return bank
+
+
+def share_below(scores_N: Floats, background_B: Floats) -> npt.NDArray[np.float64]:
+    """Return for each score which share of a background is lower; equal ones count half.
+
+    Args:
+        scores_N: what is to be judged.
+        background_B: the same of what is known to mean little, one or more, in any order.
+
+    Raises:
+        ValueError: there is no background.
+    """
+    if not len(background_B):
+        raise ValueError("there is no background to compare scores with")
+    ordered_B = np.sort(background_B)
+    lower_N, not_higher_N = (np.searchsorted(ordered_B, scores_N, side) for side in ("left", "right"))
+    return np.asarray((lower_N + not_higher_N) / (2 * len(ordered_B)), np.float64)
 
 
 def top_k(sims_QC: Floats, k: int) -> tuple[npt.NDArray[np.int64], Floats]:

@@ -179,6 +179,11 @@ def read_json(path: Path) -> dict[str, Json]:
     return value
 
 
+def published_name(model: Path) -> str:
+    """Return a model's name without its owner, also of a folder in the hub's cache, which is called by a commit."""
+    return model.parent.parent.name.rpartition("--")[2] if model.parent.name == "snapshots" else model.name
+
+
 def fingerprint(*parts: "bytes | Json") -> str:
     """Digest values into 24 hexadecimal digits; equal values give equal digits on every machine.
 

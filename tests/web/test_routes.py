@@ -54,7 +54,7 @@ def test_more_like_a_clip_leaves_the_clip_out(client):
 
 def test_a_clip_leads_to_its_file_its_picture_and_a_preview(client, indexed: Index):
     clip = moments(client, "blue", k=1)[0]["peak"]
-    assert client.get(f"/clips/{clip['id']}").json() == {**clip, "score": 1.0}
+    assert client.get(f"/clips/{clip['id']}").json() == {**clip, "score": 1.0, "strength": None, "band": None}
     media = client.get(clip["media"], headers={"range": "bytes=0-99"})
     assert (media.status_code, len(media.content), media.headers["content-type"]) == (206, 100, "video/mp4")
     assert media.content == (indexed.library_folder / clip["video"]).read_bytes()[:100]

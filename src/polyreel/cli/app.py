@@ -8,6 +8,7 @@ from polyreel import __version__
 from polyreel.cli import (
     browsing,
     data,
+    doctor,
     evaluation,
     features,
     official,
@@ -89,3 +90,4 @@ app.command("publish")(publishing.publish)
 app.command("index")(search.index)
 app.command("search")(search.search)
 app.command("serve")(serving.serve)
+app.command("doctor")(doctor.doctor)

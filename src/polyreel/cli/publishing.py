@@ -11,30 +11,49 @@ Run = Annotated[Path, Argument(metavar="RUN", help="A run, or a model folder.", 
 
 
 def export(
-    run: Run,
+    run: Annotated[
+        str,
+        Argument(metavar="MODEL", help="A run, a model folder, or a dual encoder on the hub.", show_default=False),
+    ],
     is_onnx: Annotated[bool, Option("--onnx", help="To ONNX: served without torch.")] = False,
     output: Annotated[
-        Path | None, Option("--output", "-o", metavar="FOLDER", help="Where to; RUN/onnx or RUN/onnx-int8 unless said.")
+        Path | None, Option("--output", "-o", metavar="FOLDER", help="Where to; MODEL/onnx or onnx-int8 unless said.")
+    ] = None,
+    extractor: Annotated[
+        str | None, Option("--extractor", metavar="clip:MODEL", help="The image tower of a text tower alone.")
     ] = None,
     is_int8: Annotated[bool, Option("--int8", help="Weights in 8 bits: smaller, and not quite the same.")] = False,
     threads: Threads = 1,
 ) -> None:
     """Export both towers of a model, compared with the model before they are left behind.
 
-    The folder is taken wherever a model is: by evaluate, browse, index and search.
+    The folder is taken wherever a model is: by evaluate, browse, index and search. A dual encoder as it was published
+    (CLIP, SigLIP 2) becomes a pair that indexes and searches without torch.
 
     Example: polyreel export demo/runs/c2kd --onnx -o demo/served
     """
     if not is_onnx:
         raise BadParameter("say what to export to: --onnx", param_hint="--onnx")
     use_threads(threads)
-    from polyreel import Retriever
-    from polyreel.models.onnx_export import export_onnx
+    from polyreel.cli.first_run import fetched
+    from polyreel.models.pretrained_files import is_published_model
 
-    folder = output or run / ("onnx-int8" if is_int8 else "onnx")
-    export_onnx(Retriever.load(model_folder(run)), folder, is_int8=is_int8)
-    num_bytes = sum(file.stat().st_size for file in folder.iterdir())
-    print(f"{folder}: {num_bytes / 1e6:.1f} MB; next: polyreel index VIDEOS --model {folder}")
+    model = fetched(run, is_quiet=False)
+    is_ours = not is_published_model(model)
+    folder = output or (Path(run) if is_ours else Path(Path(run).name)) / ("onnx-int8" if is_int8 else "onnx")
+    if is_ours:
+        from polyreel import Retriever
+        from polyreel.models.onnx_export import export_onnx
+
+        agreement = export_onnx(Retriever.load(model), folder, is_int8=is_int8).settings.agreement
+    else:
+        from polyreel.search.export import export_dual
+
+        agreement = export_dual(model, folder, extractor=extractor, is_int8=is_int8).agreement
+    megabytes = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+    agreed = ", ".join(f"{tower} {cosine:.4f}" for tower, cosine in agreement.items())
+    print(f"{folder}: {megabytes:.1f} MB; least cosine with the model: {agreed}")
+    print(f"next: polyreel index VIDEOS --model {folder}")
 
 
 def publish(

@@ -1,5 +1,6 @@
 """Where networks compute: the processor, or a GPU. What is kept on disk is the same for both."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -27,6 +28,36 @@ def open_device(name: DeviceName) -> torch.device:
             "name device 'cpu', or 'auto' for whatever there is"
         )
     return torch.device("cuda") if has_gpu and name != "cpu" else CPU
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceChoice:
+    """Where networks compute, and why there.
+
+    Attributes:
+        device: the device.
+        reason: in a few words, for people.
+    """
+
+    device: torch.device
+    reason: str
+
+
+def choose_device(name: DeviceName) -> DeviceChoice:
+    """Choose a device by name, and say why.
+
+    Raises:
+        ValueError: as `open_device`.
+    """
+    device = open_device(name)
+    if name != "auto":
+        return DeviceChoice(device=device, reason="as asked")
+    if device.type == "cuda":
+        gigabytes = torch.cuda.get_device_properties(device).total_memory / 1e9
+        return DeviceChoice(device=device, reason=f"the first GPU that CUDA shows, {gigabytes:.0f} GB")
+    if torch.version.cuda is None:
+        return DeviceChoice(device=device, reason=f"torch {torch.__version__} is a build without CUDA")
+    return DeviceChoice(device=device, reason=f"torch {torch.__version__} finds no GPU, or no driver for it")
 
 
 def placed(array: npt.NDArray[np.generic], device: torch.device) -> Tensor:

@@ -44,6 +44,9 @@ class OnnxSettings(Settings):
     tokens: TokenSettings = Field(description="how its tokenizer is used")
     is_int8: bool = Field(description="whether its weights were rounded to 8 bits")
     fingerprint: str = Field(description="of the embeddings: the model's own, or one for its rounded weights")
+    agreement: dict[str, float] = Field(
+        default_factory=dict, description="least cosine with the model it was exported from, by tower"
+    )
 
 
 class OnnxRetriever:
@@ -56,8 +59,8 @@ class OnnxRetriever:
     def __init__(self, folder: Path, settings: OnnxSettings) -> None:
         self.settings = settings
         self._tokenizer = PlainTokenizer.open(folder, settings.tokens)
-        self._text = _open_session(folder / TEXT_FILE)
-        self._video = _open_session(folder / VIDEO_FILE)
+        self._text = open_session(folder / TEXT_FILE)
+        self._video = open_session(folder / VIDEO_FILE)
 
     @classmethod
     def open(cls, folder: Path | str) -> Self:
@@ -142,7 +145,12 @@ def is_onnx_folder(folder: Path) -> bool:
     return (folder / TEXT_FILE).is_file()
 
 
-def _open_session(file: Path) -> onnxruntime.InferenceSession:
+def open_session(file: Path) -> onnxruntime.InferenceSession:
+    """Open a graph, to be run on the CPU.
+
+    Raises:
+        DataError: the file is missing, or cannot be run.
+    """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _QUIET
     options.add_session_config_entry(

@@ -25,6 +25,8 @@ class TokenSettings(Settings):
     prompt: str = Field(default="", description="what stands before every text")
     unknown: int = Field(ge=0, description="the token of a text without any, so that no row is empty")
     pad: int = Field(ge=0, description="the token that fills up shorter texts")
+    padded_to: int | None = Field(default=None, description="every text is filled up to this length; None: no need")
+    pads_left: bool = Field(default=False, description="whether what fills up stands before the text")
 
 
 @dataclass(frozen=True)

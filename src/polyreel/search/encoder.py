@@ -1,7 +1,8 @@
 """An extractor and a model joined under one fingerprint: videos and texts in, embeddings that can be compared out.
 
-The model is anything with the two towers' methods; polyreel's own is opened from its folder; torch is loaded only
-if it was not exported to ONNX.
+The model is anything with the two towers' methods. Two kinds are opened from a folder: polyreel's own, which was
+trained on an extractor's features, and a dual encoder as it was published, whose image tower is the extractor. torch is
+loaded only if it was not exported to ONNX.
 """
 
 from collections.abc import Sequence
@@ -14,14 +15,20 @@ import numpy as np
 import numpy.typing as npt
 
 from polyreel.data.feature_settings import FeatureSettings, Sampling
-from polyreel.errors import DataError, FingerprintError
+from polyreel.errors import DataError, FingerprintError, saying_which_extra
+from polyreel.models.dual import IMAGE_FILE, DualEncoder, OnnxTexts, TextReader, is_exported_pair
 from polyreel.models.opening import open_model
+from polyreel.models.pretrained_files import is_published_model, is_sentence_model
 from polyreel.similarity import Embeddings, QueryBank
-from polyreel.storage import fingerprint
+from polyreel.storage import fingerprint, published_name
 from polyreel.video.decode import open_video
 from polyreel.video.extract import clip_features, feature_settings
 from polyreel.video.extractors import Extractor, open_extractor
 from polyreel.video.windows import Span
+
+DEFAULT_MODEL = "google/siglip2-base-patch16-224"
+IMAGE_TOWER_OF = {"clip-ViT-B-32-multilingual-v1": "clip:openai/clip-vit-base-patch32"}
+"""Image towers of text towers that were made for them, by the text tower's name without its owner."""
 
 
 class Model(Protocol):
@@ -82,23 +89,33 @@ class SearchEncoder:
         return self.model.features.sampling
 
     @classmethod
-    def open(cls, model_folder: Path | str, extractor: str | None = None) -> "SearchEncoder":
+    def open(
+        cls, model_folder: Path | str, extractor: str | None = None, *, device: str | None = None
+    ) -> "SearchEncoder":
         """Open a model folder and the extractor that goes with it.
 
         Args:
-            model_folder: what training left in `RUN/model`, or `polyreel export --onnx` made of it.
+            model_folder: what training left in `RUN/model`; a dual encoder as it was published, such as SigLIP 2, or a
+                text tower made for the image tower of one; or what `polyreel export --onnx` made of any of these.
             extractor: what `open_extractor` takes; None means the model's own, where it was when features were made.
+            device: where networks of torch compute, as torch calls it; None: texts on the processor, frames on a GPU,
+                if there is one.
 
         Raises:
             FingerprintError: the model was trained on features that this extractor does not make, or on imported ones.
             DataError: the folder holds no model, or the extractor is not there.
+            MissingExtraError: it needs torch, and that is not installed.
         """
+        if is_exported_pair(Path(model_folder)) or is_published_model(Path(model_folder)):
+            return _open_published(Path(model_folder), extractor, device)
         model = open_model(model_folder)
+        if device is not None:
+            model.to(device)
         source = extractor or model.features.source
         if source is None:
             raise _imported(model.features)
         try:
-            opened = open_extractor(source)
+            opened = open_extractor(source, device)
         except ValueError as error:
             raise DataError(
                 f"{model_folder} was trained on features of {model.features.extractor!r}: {error}; say where that "
@@ -150,6 +167,40 @@ class SearchEncoder:
             found = clip_features(opened, spans, self.extractor, self.sampling)
             rows_by_clip = {position: features.rows for position, features in found}
         return self.model.encode_clips([rows_by_clip[position] for position in range(len(spans))])
+
+
+def _open_published(folder: Path, extractor: str | None, device: str | None) -> SearchEncoder:
+    """Open a dual encoder that nobody trained further."""
+    if is_exported_pair(folder):
+        images = open_extractor(extractor or f"onnx:{folder / IMAGE_FILE}")
+        return _joined(OnnxTexts.open(folder), images, folder)
+    with saying_which_extra(f"{folder}, a dual encoder as it was published,"):
+        from polyreel.models.pretrained import open_texts
+    images = open_extractor(extractor or image_tower_of(folder), device)
+    texts = open_texts(folder)
+    return _joined(texts if device is None else texts.to(device), images, folder)
+
+
+def _joined(texts: TextReader, images: Extractor, folder: Path) -> SearchEncoder:
+    model = DualEncoder(texts, feature_settings(images, Sampling()))
+    return SearchEncoder(model=model, extractor=images, model_folder=folder)
+
+
+def image_tower_of(folder: Path) -> str:
+    """Return the extractor that goes with a published model: its own image tower, or that a text tower was made for.
+
+    Raises:
+        DataError: the folder holds a text tower alone, and whose image tower goes with it is not known.
+    """
+    if not is_sentence_model(folder):
+        return f"clip:{folder.absolute()}"
+    partner = IMAGE_TOWER_OF.get(published_name(folder))
+    if partner is None:
+        raise DataError(
+            f"{folder} is a text tower alone; say which image tower it was made for: --extractor clip:MODEL, "
+            "MODEL a folder or a name on the hub"
+        )
+    return partner
 
 
 def _imported(features: FeatureSettings) -> FingerprintError:

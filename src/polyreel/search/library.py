@@ -22,6 +22,7 @@ from polyreel.storage import fingerprint
 from polyreel.video.decode import find_videos, probe
 from polyreel.video.windows import fixed_windows
 
+WINDOW_SECONDS = 4.0
 _COMMIT_SECONDS = 30.0  # a process that is killed loses at most so much work
 
 
@@ -66,7 +67,7 @@ def update_library(
     videos_folder: Path,
     encoder: SearchEncoder,
     *,
-    window_seconds: float = 4.0,
+    window_seconds: float = WINDOW_SECONDS,
     progress: Progress = silent,
 ) -> LibraryUpdate:
     """Put new and changed videos of a folder into its index, and take out those that are gone or unusable now.

@@ -5,6 +5,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from polyreel.languages import LANGUAGES, text_direction
 from polyreel.search.index import Hit
 from polyreel.search.moments import Moment
+from polyreel.search.strength import Band, band_of
 from polyreel.web.site import Library, name_of_clip
 
 
@@ -21,12 +22,16 @@ class ClipAnswer(_Answer):
     start_seconds: float = Field(description="where in the file it starts")
     end_seconds: float = Field(description="where it ends")
     score: float = Field(description="cosine similarity with the query, -1 to 1")
+    strength: float | None = Field(
+        description="share of everyday queries whose best score in this index is lower, 0 to 1; none without a query"
+    )
+    band: Band | None = Field(description="strong from 0.9, fair from 0.6, weak below; none without a query")
     media: str = Field(description="URL of the file, with range requests")
     thumb: str = Field(description="URL of a JPEG")
     preview: str = Field(description="URL of a small mp4 of this clip, for browsers that cannot play the file")
 
     @classmethod
-    def of(cls, library: Library, hit: Hit) -> "ClipAnswer":
+    def of(cls, library: Library, hit: Hit, strength: float | None = None) -> "ClipAnswer":
         """Say of a hit what a client may know."""
         name = name_of_clip(hit.clip_id)
         return cls(
@@ -36,6 +41,8 @@ class ClipAnswer(_Answer):
             start_seconds=hit.start_seconds,
             end_seconds=hit.end_seconds,
             score=hit.score,
+            strength=strength,
+            band=None if strength is None else band_of(strength),
             **{kind: f"/{kind}/{name}?library={library.name}" for kind in ("media", "thumb", "preview")},
         )
 
@@ -51,9 +58,9 @@ class MomentAnswer(_Answer):
     peak: ClipAnswer = Field(description="its best clip")
 
     @classmethod
-    def of(cls, library: Library, moment: Moment) -> "MomentAnswer":
+    def of(cls, library: Library, moment: Moment, strength: float | None = None) -> "MomentAnswer":
         """Say of a moment what a client may know."""
-        peak = ClipAnswer.of(library, moment.peak)
+        peak = ClipAnswer.of(library, moment.peak, strength)
         return cls(
             video=peak.video,
             start_seconds=moment.start_seconds,

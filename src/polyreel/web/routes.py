@@ -69,15 +69,19 @@ def list_libraries(site: SiteHere) -> list[LibraryAnswer]:
 @router.get("/search")
 def search(library: Asked, q: Words, k: Number = 10, first: First = 0) -> HitsAnswer:
     """Find clips, best first."""
-    hits = [ClipAnswer.of(library, hit) for hit in library.hits(q, first, k)]
-    return HitsAnswer(query=QueryAnswer.of(library, q), hits=hits)
+    found, query = library.hits(q, first, k), QueryAnswer.of(library, q)
+    strengths = library.strengths([hit.score for hit in found], query.lang)
+    hits = [ClipAnswer.of(library, hit, strength) for hit, strength in zip(found, strengths, strict=True)]
+    return HitsAnswer(query=query, hits=hits)
 
 
 @router.get("/moments")
 def find_moments(library: Asked, q: Words, k: Number = 10, first: First = 0) -> MomentsAnswer:
     """Find moments, best first: neighbouring clips of one video count as one."""
-    moments = [MomentAnswer.of(library, moment) for moment in library.moments(q, first, k)]
-    return MomentsAnswer(query=QueryAnswer.of(library, q), moments=moments)
+    found, query = library.moments(q, first, k), QueryAnswer.of(library, q)
+    strengths = library.strengths([moment.score for moment in found], query.lang)
+    moments = [MomentAnswer.of(library, moment, strength) for moment, strength in zip(found, strengths, strict=True)]
+    return MomentsAnswer(query=query, moments=moments)
 
 
 @router.get("/like/{clip}")

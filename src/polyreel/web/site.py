@@ -13,6 +13,7 @@ from threading import Lock
 
 from polyreel.search.index import Hit, Index
 from polyreel.search.moments import Moment, find_moments, join_hits
+from polyreel.search.strength import Strengths
 from polyreel.web.access import Access, Sessions
 from polyreel.web.counters import Counters
 from polyreel.web.guess import LanguageGuess
@@ -55,6 +56,15 @@ class Library:
         with self._asking:
             embedding_D = self.index.embed(query)
         return find_moments(self.index, embedding_D, first + k)[first:]
+
+    def strengths(self, scores: Sequence[float], lang: str | None) -> list[float]:
+        """Return how strong hits are, 0 to 1; see `search.strength`."""
+        with self._asking:
+            return self._strengths.of(scores, lang)
+
+    @cached_property
+    def _strengths(self) -> Strengths:
+        return Strengths(self.index)
 
     def like(self, clip_id: str, k: int) -> list[Moment]:
         """Return moments that look like a clip.

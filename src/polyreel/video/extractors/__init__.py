@@ -66,13 +66,14 @@ class Network(Extractor, Protocol):
         """Return rows `[B, D]` of exactly `batch_size` rows' frames; may be called by several threads at a time."""
 
 
-def open_extractor(name: str) -> Extractor:
+def open_extractor(name: str, device: str | None = None) -> Extractor:
     """Open an extractor by name.
 
     Args:
         name: "pixels" (no weights, runs anywhere); "onnx:PATH/model.onnx" (an image network in an ONNX file);
             "clip:MODEL" (the image tower of CLIP, SigLIP, MetaCLIP 2 or another model of their kind, a hub name or a
             folder), "clip-bf16:MODEL" (the same in half the bytes); "s3d:PATH" (MIL-NCE's S3D, weights of 2020).
+        device: where those of torch compute, as torch calls it; None: a GPU, if there is one.
 
     Raises:
         ValueError: there is none of this name.
@@ -92,10 +93,10 @@ def open_extractor(name: str) -> Extractor:
         with saying_which_extra("the extractor 'clip'"):
             from polyreel.video.extractors.clip import ClipExtractor
 
-        return ClipExtractor(where, precision="bfloat16" if kind == "clip-bf16" else "float32")
+        return ClipExtractor(where, precision="bfloat16" if kind == "clip-bf16" else "float32", device=device)
     if kind == "s3d" and where:
         with saying_which_extra("the extractor 's3d'"):
             from polyreel.video.extractors.s3d import S3dExtractor
 
-        return S3dExtractor(Path(where))
+        return S3dExtractor(Path(where), device=device)
     raise ValueError(f"there is no extractor {name!r}; expected {KINDS}")

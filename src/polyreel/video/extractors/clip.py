@@ -21,7 +21,7 @@ from transformers import AutoImageProcessor, AutoModel
 
 from polyreel.errors import DataError
 from polyreel.progress import quietly
-from polyreel.storage import fingerprint
+from polyreel.storage import fingerprint, published_name
 from polyreel.video.decode import Fit, FrameBatch, Size
 from polyreel.video.extractors.batches import run_in_batches
 
@@ -46,24 +46,25 @@ class ClipExtractor:
     frame_offsets = (0.0,)
     batch_size = BATCH_SIZE
 
-    def __init__(self, model: str, *, precision: Precision = "float32") -> None:
+    def __init__(self, model: str, *, precision: Precision = "float32", device: str | None = None) -> None:
         """Load a model.
 
         Args:
             model: a folder, or a name on the Hugging Face hub.
             precision: what the tower computes in; bfloat16 takes half the memory.
+            device: where it computes, as torch calls it; None: a GPU, if there is one.
 
         Raises:
             DataError: there is no such model, or it has no image tower and image processor of this kind.
         """
         self._preparation, self._tower = _load(model)
         suffix = "" if precision == "float32" else "-bf16"
-        self.name = f"{Path(model).name}{suffix}"
+        self.name = f"{published_name(Path(model))}{suffix}"
         self.source = f"clip{suffix}:{Path(model).absolute() if Path(model).is_dir() else model}"
         self.frame_size: Size = self._preparation.frame_size
         self.fit: Fit = "crop" if self._preparation.is_cropped else "squeeze"
         self.fingerprint = fingerprint(_digest(self._tower), self._preparation.facts, precision)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._number_type = torch.bfloat16 if precision == "bfloat16" else torch.float32
         self._tower = self._tower.to(self._device, self._number_type).eval()
         self.dim = self._embed(np.zeros((1, *self.frame_size[::-1], 3), np.uint8)).shape[1]
@@ -79,6 +80,16 @@ class ClipExtractor:
     def pixel_values(self, frames_BHW3: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Prepare frames as the model's own processor does: `[B, 3, S, S]`."""
         return self._preparation(frames_BHW3)
+
+    @property
+    def tower(self) -> nn.Module:
+        """The network, with `get_image_features`."""
+        return self._tower
+
+    @property
+    def preparation(self) -> "Preparation":
+        """What frames go through before it."""
+        return self._preparation
 
     def _embed(self, frames_BHW3: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         pixels_B3SS = torch.from_numpy(self.pixel_values(frames_BHW3)).to(self._device, self._number_type)
@@ -114,6 +125,7 @@ class Preparation:
         self._resample = Image.Resampling(int(cast(int, fact("resample"))))
         scale = cast(float, fact("rescale_factor")) if fact("do_rescale") else 1.0
         mean, std = (np.array(fact(name) if fact("do_normalize") else other) for name, other in _NO_CHANGE.items())
+        self.mean_3, self.scale_3 = mean / scale, std / scale  # of pixels 0 to 255
         self._factor_3 = (scale / std).astype(np.float32)
         self._offset_3 = (mean / std).astype(np.float32)
         self.is_cropped = self._shortest > 0

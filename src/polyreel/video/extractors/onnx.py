@@ -61,6 +61,11 @@ class OnnxSettings(Settings):
     scale: tuple[Positive, Positive, Positive] = Field(
         default=(127.5, 127.5, 127.5), description="what the difference is divided by; the default gives -1 to 1"
     )
+    name: str | None = Field(default=None, description="what it is called; the file's name unless said")
+    fingerprint: str | None = Field(
+        default=None,
+        description="of the network it was exported from and compared with, whose rows it gives; its own unless said",
+    )
 
 
 class OnnxExtractor:
@@ -69,10 +74,10 @@ class OnnxExtractor:
     A pixel p (0 to 255) enters as `(p - mean) / scale`, by default `p / 127.5 - 1`.
 
     Attributes:
-        name: the file's name without suffix.
+        name: the file's name without suffix, unless the settings say another.
         source: "onnx:" and the file's full path.
         settings: every choice made, from the JSON file beside the model or found in the model.
-        fingerprint: digest of the file's bytes and of the settings.
+        fingerprint: digest of the file's bytes and of the settings; that of its origin, where the settings say one.
         dim: width D of a row.
         frame_size: width and height of the frames it wants.
         fit: how frames come into that size.
@@ -94,12 +99,11 @@ class OnnxExtractor:
         if not path.is_file():
             raise DataError(f"there is no ONNX model at {path}")
         self.path = path
-        self.name = path.stem
         self.source = f"onnx:{path.absolute()}"  # a link keeps its name and what lies beside it
         self._session = _open_session(path)
         self.settings = _complete(settings or _read_settings(path), self._session, path)
-        unsaid = {"fit"} if self.settings.fit == "squeeze" else set()  # as digests were before there was a choice
-        self.fingerprint = fingerprint(path.read_bytes(), self.settings.model_dump(mode="json", exclude=unsaid))
+        self.name = self.settings.name or path.stem
+        self.fingerprint = self.settings.fingerprint or _digest(path, self.settings)
         assert self.settings.size is not None
         self.frame_size: Size = self.settings.size
         self.fit: Fit = self.settings.fit
@@ -134,6 +138,13 @@ class OnnxExtractor:
                 "expected one row a frame; name another output in the JSON file beside it"
             )
         return np.asarray(rows, np.float32)
+
+
+def _digest(path: Path, settings: OnnxSettings) -> str:
+    unsaid = {"name", "fingerprint"}  # what a network is called does not change its rows
+    if settings.fit == "squeeze":
+        unsaid.add("fit")  # as digests were before there was a choice
+    return fingerprint(path.read_bytes(), settings.model_dump(mode="json", exclude=unsaid))
 
 
 def _batch_size(session: onnxruntime.InferenceSession, settings: OnnxSettings) -> int:

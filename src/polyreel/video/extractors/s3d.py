@@ -40,18 +40,19 @@ class S3dExtractor:
     frame_offsets = tuple((i - (NUM_FRAMES - 1) / 2) / FRAMES_PER_SECOND for i in range(NUM_FRAMES))
     batch_size = 2  # more frames at a time than other networks get, and as much memory
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, weights: Path, *, device: str | None = None) -> None:
         """Load weights.
 
         Args:
             weights: a checkpoint with the names that `s3d_network` lists.
+            device: where it computes, as torch calls it; None: a GPU, if there is one.
 
         Raises:
             DataError: the file is missing, is no checkpoint, or holds another network.
         """
         self.source = f"s3d:{weights.absolute()}"
         self._network = _load(weights)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._network = self._network.to(self._device).eval()
         self.fingerprint = fingerprint(
             "s3d", VERSION, fingerprint_files([weights]), NUM_FRAMES, FRAMES_PER_SECOND, SIDE

@@ -66,7 +66,9 @@ async function ask(first) {
     show(found.moments, first);
     at("more").hidden = Boolean(state.like) || found.moments.length < PAGE;
     const milliseconds = Math.round(performance.now() - began);
-    tell(state.moments.length ? say("found", { n: state.moments.length, ms: milliseconds }) : say("nothing"));
+    const isPoor = Boolean(state.query) && state.moments[0]?.peak.band === "weak";
+    const counted = say("found", { n: state.moments.length, ms: milliseconds });
+    tell(!state.moments.length ? say("nothing") : isPoor ? say("only_weak") : counted);
     if (first === 0) document.querySelector(".card")?.focus({ preventScroll: true });
   } catch (error) {
     if (turn !== state.asked) return;
@@ -96,13 +98,26 @@ function card(moment, place) {
   item.querySelector("img").src = moment.peak.thumb;
   item.querySelector(".name").textContent = moment.video;
   item.querySelector(".span").textContent = player.spanOf(moment);
-  item.querySelector(".score span").textContent = moment.score.toFixed(2);
-  item.querySelector(".score i").style.setProperty("--share", `${Math.max(0, Math.min(1, moment.score)) * 100}%`);
-  button.setAttribute("aria-label", `${moment.video}, ${player.spanOf(moment)}`);
+  showStrength(item, moment);
+  const band = moment.peak.band ? `, ${bandWord(moment.peak.band)}` : "";
+  button.setAttribute("aria-label", `${moment.video}, ${player.spanOf(moment)}${band}`);
   button.addEventListener("click", () => player.open(place));
   button.addEventListener("mouseenter", () => playInside(frame, moment));
   button.addEventListener("mouseleave", () => frame.querySelector("video")?.remove());
   return item;
+}
+
+// How strong a match is, seen against everyday queries; what merely looks like a clip has a similarity alone.
+function showStrength(item, { score, peak }) {
+  const share = peak.band ? peak.strength : Math.max(0, Math.min(1, score));
+  item.querySelector(".card").dataset.band = peak.band ?? "";
+  item.querySelector(".score").title = score.toFixed(3);
+  item.querySelector(".score span").textContent = peak.band ? bandWord(peak.band) : score.toFixed(2);
+  item.querySelector(".score i").style.setProperty("--share", `${share * 100}%`);
+}
+
+function bandWord(band) {
+  return { strong: say("strong"), fair: say("fair"), weak: say("weak") }[band];
 }
 
 function playInside(frame, moment) {
