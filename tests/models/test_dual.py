@@ -97,7 +97,9 @@ def test_what_is_no_dual_encoder_is_refused(tmp_path: Path) -> None:
     assert is_published_model(tmp_path / "bert")
     (tmp_path / "empty").mkdir()
     assert not is_published_model(tmp_path / "empty")
-    with pytest.raises(DataError, match=r"empty cannot be loaded .*; expected the folder of a CLIP, SigLIP or MetaCLIP"):
+    with pytest.raises(
+        DataError, match=r"empty cannot be loaded .*; expected the folder of a CLIP, SigLIP or MetaCLIP"
+    ):
         open_texts(tmp_path / "empty")
 
 

@@ -11,17 +11,15 @@ from tiny_clip import DIM, write_tiny_clip
 from polyreel.cli import main
 from polyreel.data.dataset import Dataset
 from polyreel.errors import DataError, FingerprintError, RecipeError
-from polyreel.models.pretrained_pair import PretrainedEncoder
+from polyreel.models.dual import DualEncoder
+from polyreel.models.pretrained import open_texts
 from polyreel.models.retriever import Retriever
-from polyreel.search.encoder import SearchEncoder
 from polyreel.search.index import Index
-from polyreel.search.library import open_library, update_library
 from polyreel.storage import read_json
 from polyreel.training.loop import train
 from polyreel.training.material import gather_material
 from polyreel.training.recipe_files import load_recipe
 from polyreel.training.teachers import TeacherBank
-from polyreel.video.extractors.clip import ClipExtractor
 
 NUM_CLIPS, FOUND_AT = 24, 5
 RECIPE = """
@@ -65,10 +63,7 @@ def company(tmp_path_factory):
     dataset = Dataset.open(place / "world")
     clip = write_tiny_clip(place / "english", dataset, num_steps=120)
     call("extract", place / "world", "--extractor", f"clip:{clip}", "--quiet")
-    features = dataset.features("english").settings
-    english = SearchEncoder(model=PretrainedEncoder.open(str(clip), features), extractor=ClipExtractor(str(clip)))
-    videos = place / "world" / "videos"
-    update_library(open_library(place / "index", videos, english), videos, english)
+    call("index", place / "world" / "videos", "--model", clip, "-o", place / "index", "--quiet")
     (place / "recipe.toml").write_text(RECIPE.format(place=place, dim=DIM))
     return place
 
@@ -82,10 +77,7 @@ def found(index: Index, dataset: Dataset, lang: str) -> float:
 
 def test_an_english_search_learns_german_and_its_index_stays(company, capsys):
     world, index = company / "world", company / "index"
-    before = Index.open(index, SearchEncoder(
-        model=PretrainedEncoder.open(str(company / "english"), Dataset.open(world).features("english").settings),
-        extractor=ClipExtractor(str(company / "english")),
-    ))  # fmt: skip
+    before = Index.open(index)
     english, chance = found(before, Dataset.open(world), "en"), FOUND_AT / NUM_CLIPS
     assert english > 2 * chance and found(before, Dataset.open(world), "de") < 1.5 * chance
     call("bank", f"clip:{company / 'english'}", world, "--quiet")
@@ -103,7 +95,7 @@ def test_a_student_keeps_the_space_and_says_so(company):
     asked = load_recipe(company / "recipe.toml", ["schedule.steps=2", "schedule.validate_every_steps=2"])
     run = train(asked, company / "short")
     model, features = Retriever.load(run / "model"), Dataset.open(company / "world").features("english")
-    english = PretrainedEncoder.open(str(company / "english"), features.settings)
+    english = DualEncoder(open_texts(company / "english"), features.settings)
     rows = [features[clip_id] for clip_id in features.clip_ids[:5]]
     np.testing.assert_allclose(model.encode_clips(rows), english.encode_clips(rows), atol=1e-6)
     assert model.space == english.fingerprint != model.fingerprint
@@ -118,7 +110,7 @@ def test_a_student_keeps_the_space_and_says_so(company):
         ("data.features=pixels", DataError, "'pixels' have width 678, but the space of .* has 24.*extract with `"),
         ("data.features=gone", DataError, "has no features 'gone'; it has english, other, pixels"),
         ("data.features=other", FingerprintError, "'other' were made by clip:.*, not by the image tower of .*english"),
-        ('teachers.runs=["clip:nobody/here/at-all"]', RecipeError, "nobody/here/at-all cannot be loaded"),
+        ('teachers.runs=["clip:nobody/here/at-all"]', RecipeError, "at-all' is neither a finished run nor a dual"),
         ('teachers.runs=["python:json:loads"]', RecipeError, "'python:json:loads' cannot be made"),
         ('teachers.runs=["python:builtins:dict"]', RecipeError, "has no encode_text; an encoder has encode_text, "),
     ],

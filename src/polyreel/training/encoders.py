@@ -13,14 +13,20 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from polyreel.data.features import FeatureStore
 from polyreel.errors import DataError, FingerprintError, PolyreelError, RecipeError
-from polyreel.models.pretrained_pair import KIND, PretrainedEncoder, is_pretrained_folder
+from polyreel.models.devices import CPU
+from polyreel.models.dual import DualEncoder
+from polyreel.models.fetching import cached_model, fetch_model, plan_download
+from polyreel.models.pretrained import open_texts
+from polyreel.models.pretrained_files import is_published_model, is_sentence_model
 from polyreel.similarity import unit
+from polyreel.storage import published_name
 from polyreel.video.extractors import open_extractor
 
-_OWN = "python:"
+KIND, _OWN = "clip:", "python:"
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _OF_CLIP = ("clip", "clip-bf16")
 _METHODS = ("encode_text", "encode_clips", "fingerprint")
@@ -46,28 +52,37 @@ def is_foreign(name: str) -> bool:
         return True
     folder = Path(name)
     if folder.is_dir():
-        return not (folder / "model").is_dir() and is_pretrained_folder(folder)
+        return not (folder / "model").is_dir() and is_published_model(folder)
     return _HUB_NAME.fullmatch(name) is not None and not folder.parent.is_dir()
 
 
-def open_foreign(name: str, features: FeatureStore) -> Encoder:
-    """Open a teacher that was never trained here.
+def open_foreign(name: str, features: FeatureStore, device: torch.device = CPU) -> Encoder:
+    """Open a teacher that was never trained here; a model on the hub is fetched first.
 
     Args:
         name: as a recipe names it.
         features: what it will read.
+        device: where a dual encoder's texts are read.
 
     Raises:
         RecipeError: there is no such model or function, or what it returns is no `Encoder`.
+        DataError: the features have another width than a dual encoder's space.
     """
     if name.startswith(_OWN):
         return _call(name)
+    where = name.removeprefix(KIND)
     try:
-        return PretrainedEncoder.open(name, features.settings)
+        folder = Path(where) if Path(where).is_dir() else cached_model(where) or fetch_model(plan_download(where))
+        texts = open_texts(folder)
     except DataError as error:
-        is_sure = name.startswith(KIND) or Path(name).is_dir()
-        what = "" if is_sure else f"{name} is no finished run, and as a dual encoder "
-        raise RecipeError(f"{what}{error}") from None
+        raise RecipeError(f"teacher {name!r} is neither a finished run nor a dual encoder: {error}") from None
+    dim = texts(["a text like any other"]).shape[1]
+    if features.dim != dim:
+        raise DataError(
+            f"features {features.extractor!r} have width {features.dim}, but the space of {name} has {dim}, in "
+            f"{features.folder}; expected its embeddings of frames or clips; {_way_out(name)}"
+        )
+    return DualEncoder(texts.to(str(device)), features.settings)
 
 
 def features_name(name: str) -> str | None:
@@ -78,35 +93,30 @@ def features_name(name: str) -> str | None:
     """
     if name.startswith(_OWN):
         raise RecipeError(f"say which features {name} reads, with --features NAME")
-    return Path(name.removeprefix(KIND)).name if is_foreign(name) else None
+    return published_name(Path(name.removeprefix(KIND))) if is_foreign(name) else None
 
 
-def check_frames(teacher: Encoder, features: FeatureStore) -> None:
-    """Refuse features that are not embeddings of frames in a dual encoder's space; others check by themselves.
+def check_frames(name: str, features: FeatureStore) -> None:
+    """Refuse features that a dual encoder's image tower has not made; an encoder of yours checks by itself.
 
-    Imported features are taken at their word, but for their width.
+    Imported features are taken at their word, but for their width; so are those of a text tower without an image tower.
 
     Raises:
-        DataError: they have another width.
         FingerprintError: they were extracted by something else.
     """
-    if not isinstance(teacher, PretrainedEncoder):
-        return
-    settings, where = features.settings, f"in {features.folder}"
-    way_out = f"extract with `--extractor {KIND}{teacher.name}`, or name other features"
-    if settings.dim != teacher.dim:
-        raise DataError(
-            f"features {settings.extractor!r} have width {settings.dim}, but the space of {teacher.name} has "
-            f"{teacher.dim}, {where}; expected its embeddings of frames or clips; {way_out}"
-        )
-    if settings.sampling is None:
+    where, settings = name.removeprefix(KIND), features.settings
+    if name.startswith(_OWN) or settings.sampling is None or is_sentence_model(Path(where)):
         return
     kind = (settings.source or "").partition(":")[0]
-    if kind not in _OF_CLIP or open_extractor(f"{kind}:{teacher.name}").fingerprint != settings.extractor_fingerprint:
+    if kind not in _OF_CLIP or open_extractor(f"{kind}:{where}").fingerprint != settings.extractor_fingerprint:
         raise FingerprintError(
-            f"features {settings.extractor!r} were made by {settings.source}, not by the image tower of "
-            f"{teacher.name}, {where}; {way_out}"
+            f"features {settings.extractor!r} were made by {settings.source}, not by the image tower of {where}, in "
+            f"{features.folder}; {_way_out(name)}"
         )
+
+
+def _way_out(name: str) -> str:
+    return f"extract with `--extractor {KIND}{name.removeprefix(KIND)}`, or name other features"
 
 
 class Checked:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from polyreel.data.features import FeatureStore
 from polyreel.errors import RecipeError
-from polyreel.models.pretrained_pair import PretrainedEncoder
+from polyreel.models.dual import DualEncoder
 from polyreel.models.settings import ALL_FRAMES, VideoSettings
 from polyreel.training.encoders import check_frames, is_foreign, open_foreign
 from polyreel.training.recipes import Recipe
@@ -52,13 +52,13 @@ def keep_tower(recipe: Recipe, features: FeatureStore) -> KeptTower | None:
         settings = model.settings.video.model_copy(update={"dropout": 0.0})
         return KeptTower(settings=settings, weights=model.video.state_dict(), space=model.space)
     teacher = open_foreign(name, features)
-    if not isinstance(teacher, PretrainedEncoder):
+    if not isinstance(teacher, DualEncoder):
         raise RecipeError(
             f'video.tower is "teacher", but what {name} does with features is code of its own and cannot be kept in a '
             f'model; take its embeddings of clips for features, and set video.pooling = "given"'
         )
-    check_frames(teacher, features)
-    _check_width(recipe, name, teacher.dim)
+    check_frames(name, features)
+    _check_width(recipe, name, features.dim)
     return KeptTower(
         settings=VideoSettings(pooling="given", max_frames=ALL_FRAMES), weights={}, space=teacher.fingerprint
     )

@@ -21,7 +21,6 @@ from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
 from polyreel.errors import DataError, FingerprintError, RecipeError
 from polyreel.models.devices import CPU, placed
-from polyreel.models.pretrained_pair import PretrainedEncoder
 from polyreel.models.retriever import CONFIG_FILE, Retriever
 from polyreel.progress import Progress, silent
 from polyreel.storage import Json, fingerprint, read_json, write_aside, write_json
@@ -103,8 +102,7 @@ class TeacherBank:
             if is_named and not is_foreign(str(run)):
                 parts.append(_open_or_compute(Path(str(run)), asked, features, lang, device))
             else:
-                teacher = open_foreign(str(run), features) if isinstance(run, Path | str) else run
-                parts.append(_of_foreign(teacher, asked, features, lang, device))
+                parts.append(_of_foreign(run, asked, features, lang, device))
         progress(len(runs), len(runs), "teachers asked")
         return cls(parts, asked.clip_ids, asked.captions["caption_id"].combine_chunks())
 
@@ -215,9 +213,10 @@ def _open_or_compute(
 
 
 def _of_foreign(
-    teacher: Encoder, dataset: Dataset, features: FeatureStore, lang: str, device: torch.device
+    named: Path | str | Encoder, dataset: Dataset, features: FeatureStore, lang: str, device: torch.device
 ) -> BankedTeacher:
     """Open the part of a teacher without a run, which lies beside the dataset, computing it where it is missing."""
+    teacher = open_foreign(str(named), features, device) if isinstance(named, Path | str) else named
     made_from = {
         "teacher": teacher.fingerprint,
         "dataset": dataset.fingerprint,
@@ -228,9 +227,8 @@ def _of_foreign(
         raise DataError(f"dataset {dataset.name!r} lives in memory, so nothing can be banked beside it; save it first")
     folder = dataset.folder / "prepared" / f"bank-{fingerprint(made_from)}"
     if not folder.is_dir():
-        check_frames(teacher, features)
-        if isinstance(teacher, PretrainedEncoder):
-            teacher.to(device)
+        if isinstance(named, Path | str):
+            check_frames(str(named), features)
         _compute(folder, Checked(teacher), dataset, features, made_from)
     return _open(folder, made_from)
 
