@@ -57,13 +57,14 @@ class Release:
     """
 
     def __init__(self, model: Retriever, after_steps: int) -> None:
-        self._text, self._after_steps = model.text, after_steps
+        self._text, self._after_steps, self._is_held = model.text, after_steps, False
         self._weights = [weight for weight in model.text.backbone.parameters() if weight.requires_grad]
 
     def at(self, step: int) -> None:
         """Hold or release it, as a step demands; without gradients the optimizer leaves weights alone."""
-        if self._after_steps:
-            is_held = step < self._after_steps
+        is_held = step < self._after_steps
+        if is_held != self._is_held:
+            self._is_held = is_held
             for weight in self._weights:
                 weight.requires_grad_(not is_held)
             self._text.hold(is_held)

@@ -26,11 +26,11 @@ class WeightAverage:
         self.weights: dict[str, Tensor] = {}
 
     def add(self, weights: Mapping[str, Tensor]) -> None:
-        """Count one more epoch in."""
+        """Count one more epoch in, whose tensors nobody else changes."""
         self.count += 1
         for name, tensor in weights.items():
             if self.count == 1 or not tensor.is_floating_point():
-                self.weights[name] = tensor.clone()
+                self.weights[name] = tensor
             else:
                 self.weights[name] = torch.lerp(self.weights[name], tensor, 1 / self.count)
 

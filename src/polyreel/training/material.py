@@ -79,13 +79,13 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
     _check_can_choose(val, langs)
     if not settings.langs and (idle := {*settings.captions_per_clip, *recipe.objective.lang_weight} - set(langs)):
         progress(0, 1, f"settings without effect: no captions in {', '.join(sorted(idle))}")
+    tower = keep_tower(recipe, features)
     bank = None
     if recipe.objective.asks_teachers:
         teachers = recipe.teachers
         runs = teachers.runs if teachers.chosen == "all" else (best_of(teachers.runs),)
         bank = TeacherBank.build(runs, whole, features, lang=teachers.lang, device=device, progress=progress)
     _check_imitated(recipe, langs, bank)
-    tower = keep_tower(recipe, features)
     learnt = whole.in_langs(langs).first_captions(settings.captions_per_clip)
     start = None if recipe.start is None else open_run(Path(recipe.start))
     words = None if settings.known_words is None else _read_words(settings.known_words)
