@@ -190,11 +190,6 @@ def test_index_again_changes_nothing_and_needs_no_model(place, capsys):
     assert "12 clips; videos indexed 0, removed 0, unchanged 12" in capsys.readouterr().out
 
 
-def test_index_wants_a_model_at_first(place, capsys):
-    assert main(["index", str(place / "world" / "videos")]) == 2
-    assert "is no index yet; say with which model to make it (--model RUN)" in capsys.readouterr().err
-
-
 def test_index_wants_a_model_for_an_extractor(place, capsys):
     assert main(["index", str(place / "world" / "videos"), "-o", str(place / "index"), "--extractor", "pixels"]) == 2
     assert "--extractor: say with which --model it goes" in capsys.readouterr().err

@@ -95,7 +95,7 @@ def multilingual_clip(folder: Path) -> Path:
     """Write a text tower that sentence-transformers made for CLIP's space: an encoder, mean pooling, a dense map."""
     wordpieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(end + one for one in LETTERS for end in ("", "##"))]
     folder.mkdir(parents=True)
-    sizes = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24, "max_position_embeddings": 64}
+    sizes = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24, "max_position_embeddings": 128}
     torch.manual_seed(4)
     save(DistilBertModel(DistilBertConfig(vocab_size=len(wordpieces), **sizes)), folder)
     (folder / "vocab.txt").write_text("\n".join(wordpieces), encoding="utf-8")

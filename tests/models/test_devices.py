@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from polyreel.models.devices import CPU, name_of, open_device
+from polyreel.models.devices import CPU, choose_device, name_of, open_device
 
 HAS_GPU = torch.cuda.is_available()
 
@@ -15,3 +15,11 @@ def test_auto_takes_a_gpu_only_where_there_is_one():
 def test_a_gpu_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match=r"device 'cuda' is asked for, but torch finds no GPU; .* name device 'cpu'"):
         open_device("cuda")
+
+
+def test_a_choice_says_why():
+    assert choose_device("cpu").reason == "as asked"
+    choice = choose_device("auto")
+    assert choice.device.type == ("cuda" if HAS_GPU else "cpu")
+    expected = "the first GPU that CUDA shows" if HAS_GPU else f"torch {torch.__version__} "
+    assert choice.reason.startswith(expected)

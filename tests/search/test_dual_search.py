@@ -37,6 +37,8 @@ def test_an_index_finds_its_dual_encoder_again(models: Path, library: Path, tmp_
     assert len(hits) == len(index) == 4
     again = Index.open(tmp_path / "index").search(QUERIES[0], 10)
     assert [hit.clip_id for hit in again] == [hit.clip_id for hit in hits]
+    for bank in ("de", "all"):  # of everyday queries, for want of training captions
+        assert {hit.clip_id for hit in index.search(QUERIES[0], 10, bank=bank)} == {hit.clip_id for hit in hits}
     clip = encoder.encode_video(library / "red.mp4", [(0.0, 2.0)])
     score = next(hit.score for hit in hits if hit.video.name == "red.mp4")
     assert score == pytest.approx(float(clip[0] @ encoder.encode_text(QUERIES[:1])[0]), abs=1e-5)

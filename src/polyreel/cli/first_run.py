@@ -66,13 +66,10 @@ def fetched(model: str, *, is_quiet: bool) -> Path:
     if Path(model).is_dir():
         return model_folder(Path(model))
     from polyreel.models.fetching import cached_model, fetch_model, plan_download
+    from polyreel.search.encoder import WITHOUT_TORCH
 
     if any(find_spec(name) is None for name in _OF_TORCH):
-        raise MissingExtraError(
-            "without torch a model runs only as `polyreel export --onnx --int8` left it in a folder "
-            f"(--model FOLDER); {model}",
-            "train",
-        )
+        raise MissingExtraError(f"{WITHOUT_TORCH}; {model}", "train")
     known = cached_model(model)
     if known is not None:
         return known

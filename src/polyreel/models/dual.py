@@ -41,7 +41,7 @@ class TextReader(Protocol):
         """Languages it is known to read."""
 
     def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return rows `[N, D]` of any length."""
+        """Return rows `[N, D]`, of any length, of one text or more."""
 
 
 class DualEncoder:
@@ -79,7 +79,7 @@ class DualEncoder:
 
     def encode_text(self, texts: Sequence[str]) -> Embeddings:
         """Encode texts: rows of unit length, `[N, D]`."""
-        return unit(self._texts(texts))
+        return unit(self._texts(texts)) if len(texts) else np.zeros((0, self.features.dim), np.float32)
 
     def encode_clips(self, features: Features) -> Embeddings:
         """Encode clips, given as rows `[T, D]` of the image tower: rows of unit length, `[C, D]`.
@@ -168,7 +168,7 @@ def padded(tokens: Tokens, settings: TokenSettings) -> tuple[npt.NDArray[np.int6
 
 def batches(tokens: Tokens) -> list[Tokens]:
     """Cut texts into portions, in their order."""
-    starts = range(0, max(len(tokens), 1), BATCH_SIZE)
+    starts = range(0, len(tokens), BATCH_SIZE)
     return [tokens.select(np.arange(start, min(start + BATCH_SIZE, len(tokens)))) for start in starts]
 
 

@@ -123,7 +123,7 @@ def fetch_model(download: Download, progress: Progress = silent, hub: "HfApi | N
 
     try:
         folder = (hub or HfApi()).snapshot_download(
-            download.name, revision=download.revision, allow_patterns=list(download.files), cache_dir=download.cache,
+            download.name, allow_patterns=list(download.files), cache_dir=download.cache,
             tqdm_class=_bar_class(download, progress),
         )  # fmt: skip
     except Exception as error:  # as above

@@ -19,7 +19,7 @@ from polyreel.errors import DataError, FingerprintError, saying_which_extra
 from polyreel.models.dual import IMAGE_FILE, DualEncoder, OnnxTexts, TextReader, is_exported_pair
 from polyreel.models.opening import open_model
 from polyreel.models.pretrained_files import is_published_model, is_sentence_model
-from polyreel.similarity import Embeddings, QueryBank
+from polyreel.similarity import BANK_FILE, Embeddings, QueryBank
 from polyreel.storage import fingerprint, published_name
 from polyreel.video.decode import open_video
 from polyreel.video.extract import clip_features, feature_settings
@@ -29,6 +29,9 @@ from polyreel.video.windows import Span
 DEFAULT_MODEL = "google/siglip2-base-patch16-224"
 IMAGE_TOWER_OF = {"clip-ViT-B-32-multilingual-v1": "clip:openai/clip-vit-base-patch32"}
 """Image towers of text towers that were made for them, by the text tower's name without its owner."""
+WITHOUT_TORCH = (
+    "without torch a model runs only as `polyreel export --onnx --int8` left it in a folder (--model FOLDER)"
+)
 
 
 class Model(Protocol):
@@ -139,7 +142,7 @@ class SearchEncoder:
 
     @cached_property
     def query_bank(self) -> QueryBank:
-        """The bank of training captions in the model's folder.
+        """The bank of training captions in the model's folder; of everyday queries, for a model that we did not train.
 
         Raises:
             DataError: the model lives in memory alone, or has no bank.
@@ -147,6 +150,10 @@ class SearchEncoder:
         """
         if self.model_folder is None:
             raise DataError("the model is in no folder, so there is no query bank beside it; save the model first")
+        if isinstance(self.model, DualEncoder) and not (self.model_folder / BANK_FILE).is_file():
+            from polyreel.search.strength import background_bank
+
+            return background_bank(self)
         return QueryBank.open(self.model_folder, self.model.fingerprint)
 
     def encode_text(self, texts: Sequence[str]) -> Embeddings:
@@ -174,7 +181,7 @@ def _open_published(folder: Path, extractor: str | None, device: str | None) -> 
     if is_exported_pair(folder):
         images = open_extractor(extractor or f"onnx:{folder / IMAGE_FILE}")
         return _joined(OnnxTexts.open(folder), images, folder)
-    with saying_which_extra(f"{folder}, a dual encoder as it was published,"):
+    with saying_which_extra(f"{WITHOUT_TORCH}; {folder}"):
         from polyreel.models.pretrained import open_texts
     images = open_extractor(extractor or image_tower_of(folder), device)
     texts = open_texts(folder)
