@@ -85,7 +85,7 @@ def test_an_english_search_learns_german_and_its_index_stays(company, capsys):
     call("train", company / "recipe.toml", "-o", company / "student", "--quiet")
     call("index", world / "videos", "--model", company / "student", "-o", index, "--quiet")
     assert f"videos indexed 0, removed 0, unchanged {NUM_CLIPS}" in capsys.readouterr().out
-    assert found(Index.open(index), Dataset.open(world), "de") > max(0.8 * english, 2 * chance)
+    assert found(Index.open(index), Dataset.open(world), "de") > max(0.5 * english, 2 * chance)
     call("search", index, "ein roter Kreis", "--json")
     assert len(json.loads(capsys.readouterr().out)) == FOUND_AT
     call("evaluate", company / "student", world, "--lang", "de", "--quiet")

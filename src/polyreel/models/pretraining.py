@@ -7,6 +7,7 @@ in its folder lists as data sets. What cannot be known is called so.
 from pathlib import Path
 
 from huggingface_hub import ModelCard
+from yaml import YAMLError
 
 from polyreel.models.settings import TextSettings
 
@@ -41,7 +42,7 @@ def _by_card(folder: Path) -> str:
         return UNKNOWN
     try:
         listed = ModelCard.load(card, ignore_metadata_errors=True).data.get("datasets")
-    except ValueError:
+    except (ValueError, YAMLError):
         return UNKNOWN
     names = [listed] if isinstance(listed, str) else listed
     return f"{', '.join(map(str, names))} (its card)" if names else UNKNOWN
