@@ -75,6 +75,8 @@ def collect(plan: Plan, settings: ExperimentSettings) -> list[Report]:
 def write_systems(plan: Plan, settings: ExperimentSettings) -> None:
     """Write the table of systems, their differences from C2KD on shared seeds, and what validation says."""
     reports = collect(plan, settings)
+    if not reports:
+        sys.exit(f"no student is finished under {RUNS} yet")
     whole = [report for report in reports if report.seeds == reports[0].seeds]
     lines = [f"# {settings.title}", "", by_system(reports, "R@10").markdown()]
     compared = compare(whole, baseline=settings.baseline) if len(whole) > 1 else None

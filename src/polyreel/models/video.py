@@ -37,20 +37,20 @@ class VideoTower(nn.Module):
     def __init__(self, settings: VideoSettings, *, video_dim: int, embed_dim: int) -> None:
         super().__init__()
         self.settings = settings
-        if settings.pooling == "given":
-            if video_dim != embed_dim:
-                raise RecipeError(
-                    f'video.pooling is "given", so rows of features are embeddings, but they have width {video_dim} '
-                    f"and embed_dim is {embed_dim}; set embed_dim = {video_dim}, or pool otherwise"
-                )
-            self.pool: nn.Module = FrameAverage()
-            self.dropout, self.project = nn.Identity(), nn.Identity()
-            return
-        is_mean = settings.pooling == "mean"
-        width = video_dim if is_mean else settings.width
-        self.pool = FrameMean(width) if is_mean else FrameTransformer(settings, video_dim=video_dim)
-        self.dropout: nn.Module = nn.Dropout(settings.dropout)
-        self.project: nn.Module = GatedLinear(width, embed_dim)
+        self.pool: nn.Module = FrameAverage()
+        self.dropout: nn.Module = nn.Identity()
+        self.project: nn.Module = nn.Identity()
+        if settings.pooling != "given":
+            is_mean = settings.pooling == "mean"
+            width = video_dim if is_mean else settings.width
+            self.pool = FrameMean(width) if is_mean else FrameTransformer(settings, video_dim=video_dim)
+            self.dropout = nn.Dropout(settings.dropout)
+            self.project = GatedLinear(width, embed_dim)
+        elif video_dim != embed_dim:
+            raise RecipeError(
+                f'video.pooling is "given", so rows of features are embeddings, but they have width {video_dim} '
+                f"and embed_dim is {embed_dim}; set embed_dim = {video_dim}, or pool otherwise"
+            )
 
     def forward(self, video_BTD: Tensor, mask_BT: Tensor) -> Tensor:
         """Encode clips.
