@@ -41,12 +41,6 @@ Embeddings = npt.NDArray[np.float32]
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 _BACKBONE = "text.backbone."
-_WITHOUT_EFFECT = {
-    "features": {"source": True},
-    "text": {"pretrained_on": True},
-    "video": {"tower": True},
-    "space": True,
-}
 _FOR_SENTENCE_TRANSFORMERS = {
     "modules.json": [{"idx": 0, "name": "0", "path": "", "type": "polyreel.models.sentence_module.SentenceModule"}],
     "config_sentence_transformers.json": {"model_type": "SentenceTransformer", "similarity_fn_name": "cosine"},
@@ -123,7 +117,10 @@ class Retriever(nn.Module):
         weights = sorted(self.state_dict().items())
         names = [[name, str(tensor.dtype), list(tensor.shape)] for name, tensor in weights]
         raw = (tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes() for _, tensor in weights)
-        settings = self.settings.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
+        settings = self.settings.model_dump(
+            mode="json",
+            exclude={"features": {"source"}, "text": {"pretrained_on"}, "video": {"tower"}, "space": True},
+        )
         return fingerprint(settings, dict(self.text.backbone.vocabulary()), names, *raw)
 
     @property

@@ -77,9 +77,18 @@ class RunFolder:
         if is_new:
             self._write(recipe, inputs, status="started")
 
-    def finish(self, recipe: Recipe, inputs: Mapping[str, Json], *, status: str, device: str, **kept: Json) -> None:
-        """Record how the run ended, "finished" or "interrupted", where it was computed, and which weights were kept."""
-        self._write(recipe, inputs, status=status, **kept, device=device)
+    def finish(
+        self,
+        recipe: Recipe,
+        inputs: Mapping[str, Json],
+        *,
+        status: str,
+        best_step: int,
+        num_averaged: int,
+        device: str,
+    ) -> None:
+        """Record how the run ended, "finished" or "interrupted", which weights were kept, and where it was computed."""
+        self._write(recipe, inputs, status=status, best_step=best_step, num_averaged=num_averaged, device=device)
 
     def keep_log_until(self, step: int) -> None:
         """Drop log lines after a step, when the run goes on from there, and one that a killed process left unended."""
