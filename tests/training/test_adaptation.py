@@ -10,8 +10,8 @@ from polyreel.training.adaptation import adapt, layers, merge, recompute
 from polyreel.training.loop import train
 from polyreel.training.material import gather_material
 from polyreel.training.optimization import make_optimizer
-from polyreel.training.recipes import OptimizerSettings
 from polyreel.training.scale_settings import AdaptSettings
+from polyreel.training.schedule_settings import OptimizerSettings
 from polyreel.training.student import build_student
 
 TEXTS = ["a red dog", "un gatto blu"]
@@ -146,3 +146,36 @@ def test_adapting_nothing_changes_nothing(recipe):
     model = build_student(asked, gather_material(asked))
     adapt(model, AdaptSettings())
     assert all(weight.requires_grad for weight in model.parameters())
+
+
+def test_a_late_released_encoder_keeps_its_weights_until_then(recipe, encoder, tmp_path):
+    held = {"text": {"backbone": encoder, "dropout": 0.0}, "schedule": {"steps": 10, "learning_rate": "constant"}}
+    start = build_student(recipe(**held), gather_material(recipe(**held))).state_dict()
+    ends = {
+        epochs: tensors(train(recipe(**held, adapt={"release_after_epochs": epochs}), tmp_path / f"after-{epochs}"))
+        for epochs in (1, 2)
+    }
+    of_encoder = [name for name in start if name.startswith("text.backbone")]
+    assert all(torch.equal(ends[2][name], start[name]) for name in of_encoder), "10 steps are two epochs of five"
+    assert not all(torch.equal(ends[1][name], start[name]) for name in of_encoder)
+    assert not torch.equal(ends[2]["text.project.linear.weight"], start["text.project.linear.weight"])
+
+
+def test_a_late_release_goes_on_after_a_stop(recipe, encoder, tmp_path):
+    def interrupt(done, total, doing):
+        if total == 10 and done == 3:
+            raise KeyboardInterrupt
+
+    asked = recipe(text={"backbone": encoder}, adapt={"release_after_epochs": 1}, schedule={"steps": 10})
+    whole = tensors(train(asked, tmp_path / "whole"))
+    with pytest.raises(KeyboardInterrupt):
+        train(asked, tmp_path / "cut", progress=interrupt)
+    cut = tensors(train(asked, tmp_path / "cut", resume=True))
+    assert all(torch.equal(cut[name], tensor) for name, tensor in whole.items())
+
+
+@pytest.mark.parametrize(("text", "found"), [({}, 'backbone is "subword"'), ({"is_frozen": True}, "is_frozen is true")])
+def test_what_is_never_held_or_never_learns_cannot_be_released(recipe, encoder, text, found):
+    backbone = {"backbone": encoder} if text else {}
+    with pytest.raises(RecipeError, match=f"release_after_epochs is 3 and text.{found}; a late release is for a"):
+        recipe(text={**backbone, **text}, adapt={"release_after_epochs": 3}).check()

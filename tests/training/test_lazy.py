@@ -14,7 +14,7 @@ from polyreel.training.lazy import move_rows
 from polyreel.training.loop import train
 from polyreel.training.material import gather_material
 from polyreel.training.optimization import clip_gradients, gradient_norm, make_optimizer
-from polyreel.training.recipes import OptimizerSettings
+from polyreel.training.schedule_settings import OptimizerSettings
 from polyreel.training.student import build_student
 
 BATCHES = ([1, 4, 4], [4, 2], [0], [4, 1, 1, 1])  # row 3 never occurs

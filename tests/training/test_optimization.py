@@ -9,7 +9,7 @@ from polyreel.data.feature_settings import FeatureSettings
 from polyreel.models.retriever import Retriever
 from polyreel.models.settings import TextSettings, VideoSettings
 from polyreel.training.optimization import clip_gradients, make_optimizer, rate_factor, set_rate
-from polyreel.training.recipes import OptimizerSettings, ScheduleSettings
+from polyreel.training.schedule_settings import OptimizerSettings, ScheduleSettings
 
 
 @pytest.fixture

@@ -85,8 +85,18 @@ def profile(
 
 
 def bank(
-    run: Annotated[Path, Argument(metavar="RUN", help="The finished run of a teacher.", show_default=False)],
+    model: Annotated[
+        str,
+        Argument(
+            metavar="MODEL",
+            help="A finished run, or a dual encoder never trained here: clip:MODEL, by folder or hub name.",
+            show_default=False,
+        ),
+    ],
     dataset: Split,
+    features: Annotated[
+        str | None, Option("--features", metavar="NAME", help="Features it reads; those it was trained on unless said.")
+    ] = None,
     lang: Annotated[str, Option("--lang", metavar="CODE", help="Language the teacher is asked in.")] = "en",
     threads: Threads = 1,
     quiet: Quiet = False,
@@ -95,17 +105,18 @@ def bank(
 
     The split is "train" unless said. Training does this by itself for teachers that were not asked yet.
 
-    Example: polyreel bank demo/runs/teacher demo/world
+    Example: polyreel bank clip:openai/clip-vit-base-patch32 data/mine
     """
     use_threads(threads)
     from polyreel import Dataset, TeacherBank
+    from polyreel.training.encoders import features_name
 
     folder, split = split_of(dataset, "train")
     opened = Dataset.open(folder, is_mapped=True)
-    features = opened.features(open_model(run).features.extractor)
+    store = opened.features(features or features_name(model) or open_model(Path(model)).features.extractor)
     with shown(quiet) as progress:
-        answers = TeacherBank.build([run], opened.split(split), features, lang=lang, progress=progress)
-    print(f"{run}: banked {len(answers.sentence_ids)} sentences and {len(answers.clip_ids)} clips of {split!r}")
+        answers = TeacherBank.build([model], opened.split(split), store, lang=lang, progress=progress)
+    print(f"{model}: banked {len(answers.sentence_ids)} sentences and {len(answers.clip_ids)} clips of {split!r}")
 
 
 def experiment(

@@ -48,6 +48,7 @@ class Report:
         ground: what it was measured on.
         ranks: counts `[S, Q]` by language and direction; texts to texts stand under `it>en`, "t2t".
         scoring: how similarities became scores: "cosine", or what corrected it.
+        pretrained_on: what the model's text encoder had read before it was trained; "" for one from scratch.
         answers: the best candidates of every query, as `ranks`; empty in reports of before there were any.
         queries: what was asked, a row a caption; None in reports of before it was kept.
         confusion: by language of a text, in which language its nearest other text is written (shares, mean over seeds).
@@ -60,6 +61,7 @@ class Report:
     ground: Ground
     ranks: Mapping[Key, Ranks]
     scoring: str = "cosine"
+    pretrained_on: str = ""
     answers: Mapping[Key, Answers] = field(default_factory=dict)
     queries: pa.Table | None = None
     confusion: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -148,6 +150,7 @@ class Report:
             "ground": asdict(self.ground),
             "bootstrap": {"level": LEVEL, "resamples": NUM_RESAMPLES, "source_videos": len(self.sources)},
             "scoring": self.scoring,
+            "pretrained_on": self.pretrained_on,
             "across_languages": self.across.to_json() if len(self.langs) > 1 else None,
             "confusion": {lang: {k: round(v, 4) for k, v in shares.items()} for lang, shares in self.confusion.items()},
             "figures": [row.to_json() for row in self._estimates],
@@ -179,6 +182,7 @@ class Report:
             ground=header.ground,
             ranks=_counted_over(header.ground, ranks_from_table(tables[RANKS], header.seeds)),
             scoring=header.scoring,
+            pretrained_on=header.pretrained_on,
             answers=answers_from_table(tables[ANSWERS], header.seeds) if ANSWERS in tables else {},
             queries=tables.get(QUERIES),
             confusion=header.confusion,
@@ -258,6 +262,7 @@ def evaluate(
         ground=ground,
         ranks=_counted_over(ground, found.ranks),
         scoring=scoring.name,
+        pretrained_on=str(getattr(model, "pretrained_on", "")),
         answers=found.answers,
         queries=queries_of(data, asked),
         confusion=found.confusion,

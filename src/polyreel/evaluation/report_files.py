@@ -30,6 +30,7 @@ class Header:
     versions: Mapping[str, str]
     ground: Ground
     scoring: str = "cosine"
+    pretrained_on: str = ""
     confusion: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 

@@ -214,6 +214,11 @@ def _note(reports: Sequence[Report], direction: Direction) -> str:
         f"queries averaged over {seeds} seeds" if seeds > 1 else "one seed",
     ]
     parts += [f"{report.name} scored by {report.scoring}" for report in reports if report.scoring != "cosine"]
+    parts += [
+        f"{report.name}'s text encoder was pretrained on {report.pretrained_on}"
+        for report in reports
+        if report.pretrained_on
+    ]
     if reports[0].ground.captions != "each":
         parts.append(f"captions of a clip asked by {reports[0].ground.captions!r}")
     if reports[0].ground.ties == "optimistic":

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from polyreel.models.settings import RetrieverSettings
+from polyreel.models.settings import ALL_FRAMES, RetrieverSettings
 
 _TASK, _TASK_NAME = "text-to-video-retrieval", "text-to-video retrieval"
 _UNMEASURED = "How well it finds what is asked in each language is a matter of measuring: `polyreel evaluate`."
@@ -18,8 +18,8 @@ Trained with polyreel: it scores clips by a text in {langs}.
 
 | | |
 | --- | --- |
-| text | `{backbone}`, pooling `{text_pooling}` |
-| video | features of `{extractor}`, width {video_dim}; pooling `{video_pooling}`, at most {max_frames} frames |
+| text | `{backbone}`, pooling `{text_pooling}`; {pretraining} |
+| video | features of `{extractor}`, width {video_dim}; pooling `{video_pooling}`, {frames} |
 | embedding | {embed_dim} numbers, compared by cosine similarity |
 
 ```python
@@ -93,10 +93,13 @@ def model_card(settings: RetrieverSettings, results: CardResults | None = None) 
         langs=", ".join(settings.langs),
         backbone=settings.text.backbone,
         text_pooling=settings.text.pooling,
+        pretraining=f"pretrained on {before}" if (before := settings.text.pretrained_on) else "from scratch",
         video_pooling=settings.video.pooling,
         extractor=settings.features.extractor,
         video_dim=settings.features.dim,
-        max_frames=settings.video.max_frames,
+        frames="all frames"
+        if settings.video.max_frames == ALL_FRAMES
+        else f"at most {settings.video.max_frames} frames",
         embed_dim=settings.embed_dim,
         results=results.markdown,
     )

@@ -81,6 +81,17 @@ class OnnxRetriever:
         return self.settings.fingerprint
 
     @property
+    def space(self) -> str:
+        """Fingerprint of the model whose clip embeddings its texts are compared with: its own, or its teacher's."""
+        is_same = not self.settings.is_int8 or self.settings.model.video.pooling == "given"
+        return (self.settings.model.space if is_same else None) or self.fingerprint
+
+    @property
+    def pretrained_on(self) -> str:
+        """What its text encoder had read before it was trained here; "" for one from scratch."""
+        return self.settings.model.text.pretrained_on or ""
+
+    @property
     def features(self) -> FeatureSettings:
         """What made the features it was trained on."""
         return self.settings.model.features

@@ -26,6 +26,7 @@ from polyreel.data.features import FeatureStore
 from polyreel.errors import DataError
 from polyreel.models.card import CardResults, model_card
 from polyreel.models.frames import by_length, check_clips, check_store
+from polyreel.models.pretraining import pretraining_of
 from polyreel.models.settings import RetrieverSettings, TextSettings, VideoSettings
 from polyreel.models.text import TextTower, build_backbone, open_backbone
 from polyreel.models.tokens import Tokens
@@ -71,6 +72,7 @@ class Retriever(nn.Module):
         embed_dim: int,
         langs: Sequence[str],
         training_texts: Sequence[str],
+        space: str | None = None,
     ) -> Self:
         """Make a model to be trained; seed torch before, and equal arguments give equal weights.
 
@@ -82,11 +84,15 @@ class Retriever(nn.Module):
             langs: languages it will be trained on.
             training_texts: what a tokenizer made from scratch is learnt from, and what tells which pieces of a
                 pretrained table learn.
+            space: fingerprint of the model that the video tower is kept from; None: of none.
 
         Raises:
             RecipeError: the text backbone cannot be loaded.
         """
-        settings = RetrieverSettings(text=text, video=video, features=features, embed_dim=embed_dim, langs=tuple(langs))
+        text = text.model_copy(update={"pretrained_on": pretraining_of(text)})
+        settings = RetrieverSettings(
+            text=text, video=video, features=features, embed_dim=embed_dim, langs=tuple(langs), space=space
+        )
         text_tower = TextTower(build_backbone(text, training_texts), text, embed_dim=embed_dim)
         return cls(text_tower, VideoTower(video, video_dim=features.dim, embed_dim=embed_dim), settings)
 
@@ -103,7 +109,7 @@ class Retriever(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where its weights are."""
-        return self.video.project.linear.weight.device
+        return next(self.text.project.parameters()).device
 
     @property
     def fingerprint(self) -> str:
@@ -111,8 +117,21 @@ class Retriever(nn.Module):
         weights = sorted(self.state_dict().items())
         names = [[name, str(tensor.dtype), list(tensor.shape)] for name, tensor in weights]
         raw = (tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes() for _, tensor in weights)
-        settings = self.settings.model_dump(mode="json", exclude={"features": {"source"}})
+        settings = self.settings.model_dump(
+            mode="json",
+            exclude={"features": {"source"}, "text": {"pretrained_on"}, "video": {"tower"}, "space": True},
+        )
         return fingerprint(settings, dict(self.text.backbone.vocabulary()), names, *raw)
+
+    @property
+    def space(self) -> str:
+        """Fingerprint of the model whose clip embeddings its texts are compared with: its own, or its teacher's."""
+        return self.settings.space or self.fingerprint
+
+    @property
+    def pretrained_on(self) -> str:
+        """What its text encoder had read before it was trained here; "" for one from scratch."""
+        return self.settings.text.pretrained_on or ""
 
     def embed_texts(self, tokens: Tokens) -> Tensor:
         """Embed B texts: rows of unit length, `[B, embed_dim]`."""

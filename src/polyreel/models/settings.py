@@ -14,6 +14,7 @@ from polyreel.settings import Settings
 
 Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
+ALL_FRAMES = 10**9
 
 
 class TextSettings(Settings):
@@ -45,6 +46,11 @@ class TextSettings(Settings):
     gate: bool = Field(default=True, description="gated projection; false is one plain linear map")
     dropout: Rate = Field(default=0.0, description="share of the numbers that enter the projection dropped in training")
     is_frozen: bool = Field(default=False, description="whether the backbone keeps its weights; the projection learns")
+    pretrained_on: str | None = Field(
+        default=None,
+        description="what a pretrained encoder had read before, in words, for model cards and reports; None: what is "
+        "known of it by name, or by the card in its folder",
+    )
     vocab_size: Positive = Field(default=8000, description="subword: most pieces the tokenizer may learn")
     width: Positive = Field(default=256, description="subword: width of a piece's vector")
     num_layers: int = Field(default=0, ge=0, description="subword: transformer blocks; 0 is the mean of the pieces")
@@ -59,7 +65,8 @@ class TextSettings(Settings):
         """Return the keys that have no effect beside the others."""
         if self.backbone != "subword":
             return ["vocab_size", "width", "num_layers", "num_heads"]
-        return ["pooling", "vocabulary"] if self.num_layers else ["pooling", "vocabulary", "num_heads"]
+        idle = ["pooling", "vocabulary", "pretrained_on"]
+        return idle if self.num_layers else [*idle, "num_heads"]
 
     @model_validator(mode="after")
     def _check_heads(self) -> Self:
@@ -70,9 +77,15 @@ class TextSettings(Settings):
 class VideoSettings(Settings):
     """The video tower: pooling of the frames, and a gated projection."""
 
-    pooling: Literal["transformer", "mean"] = Field(
+    tower: Literal["own", "teacher"] = Field(
+        default="own",
+        description='"own": one that learns; "teacher": the teacher\'s, kept as it is, so that the texts learn its '
+        "space and clips it has embedded need not be embedded again",
+    )
+    pooling: Literal["transformer", "mean", "given"] = Field(
         default="transformer",
-        description='"transformer": the paper\'s tower; "mean": LayerNorm of the frames\' mean, the cheap choice',
+        description='"transformer": the paper\'s tower; "mean": LayerNorm of the frames\' mean, the cheap choice; '
+        '"given": the mean of the rows as they are, for rows that are embeddings already; it has no weights',
     )
     max_frames: Positive = Field(default=30, description="rows of features read of a clip")
     frame_sampling: Literal["uniform", "first"] = Field(
@@ -88,8 +101,11 @@ class VideoSettings(Settings):
 
     def idle_keys(self) -> list[str]:
         """Return the keys that have no effect beside the others."""
-        if self.pooling == "mean":
-            return ["width", "num_layers", "num_heads", "mlp_ratio", "has_positions"]
+        if self.tower == "teacher":
+            return [key for key in type(self).model_fields if key != "tower"]
+        if self.pooling != "transformer":
+            of_blocks = ["width", "num_layers", "num_heads", "mlp_ratio", "has_positions"]
+            return of_blocks if self.pooling == "mean" else [*of_blocks, "dropout"]
         return [] if self.num_layers else ["num_heads", "mlp_ratio"]
 
     @model_validator(mode="after")
@@ -106,6 +122,11 @@ class RetrieverSettings(Settings):
     features: FeatureSettings = Field(description="what made the features it reads")
     embed_dim: Positive = Field(description="width of the space in which texts and clips meet")
     langs: tuple[str, ...] = Field(description="languages it was trained on")
+    space: str | None = Field(
+        default=None,
+        description="fingerprint of the model whose clip embeddings its texts are compared with, where the video tower "
+        "is a teacher's; None: its own",
+    )
 
 
 def _check_heads(tower: str, num_layers: int, width: int, num_heads: int) -> None:

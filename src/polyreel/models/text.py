@@ -59,6 +59,11 @@ class TextTower(nn.Module):
         embeddings: Tensor = self.project(self.dropout(self.norm(vectors_BD)))
         return embeddings
 
+    def hold(self, is_held: bool) -> None:
+        """Have the backbone asked without dropout in training too, or let it train again."""
+        self._is_frozen = is_held
+        self.train(self.training)
+
     def train(self, mode: bool = True) -> Self:
         """Switch to training; a frozen backbone stays as it is asked, without dropout."""
         super().train(mode)

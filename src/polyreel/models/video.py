@@ -1,8 +1,9 @@
 """The video tower: features of a clip's frames in, one embedding out.
 
-Two ways of pooling the frames. `transformer` is the paper's: gated projection of each frame, LayerNorm, a learnt class
-token in front, pre-norm blocks, and the class token's end state. Without positions it cannot tell the order of the
-frames; that is the reference's behaviour, and a setting. `mean` averages the frames first and so costs almost nothing.
+Three ways of pooling the frames. `transformer` is the paper's: gated projection of each frame, LayerNorm, a learnt
+class token in front, pre-norm blocks, and the class token's end state. Without positions it cannot tell the order of
+the frames; that is the reference's behaviour, and a setting. `mean` averages the frames first: it costs almost nothing.
+`given` is for rows that are embeddings already, of a dual encoder's image tower: their mean is the clip's embedding.
 
 Shapes: `B` batch, `C` clips, `T` frames, `D` dims.
 """
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from polyreel.errors import RecipeError
 from polyreel.models.frames import padded_frames
 from polyreel.models.layers import LAYER_NORM_EPS, GatedLinear, PreNormBlock, learnt_vectors, masked_mean
 from polyreel.models.settings import VideoSettings
@@ -27,16 +29,28 @@ class VideoTower(nn.Module):
         settings: how frames are chosen and pooled.
         video_dim: width of a row of features.
         embed_dim: width of the embedding.
+
+    Raises:
+        RecipeError: rows are to be embeddings already, and their width is another.
     """
 
     def __init__(self, settings: VideoSettings, *, video_dim: int, embed_dim: int) -> None:
         super().__init__()
         self.settings = settings
-        is_mean = settings.pooling == "mean"
-        width = video_dim if is_mean else settings.width
-        self.pool = FrameMean(width) if is_mean else FrameTransformer(settings, video_dim=video_dim)
-        self.dropout = nn.Dropout(settings.dropout)
-        self.project = GatedLinear(width, embed_dim)
+        self.pool: nn.Module = FrameAverage()
+        self.dropout: nn.Module = nn.Identity()
+        self.project: nn.Module = nn.Identity()
+        if settings.pooling != "given":
+            is_mean = settings.pooling == "mean"
+            width = video_dim if is_mean else settings.width
+            self.pool = FrameMean(width) if is_mean else FrameTransformer(settings, video_dim=video_dim)
+            self.dropout = nn.Dropout(settings.dropout)
+            self.project = GatedLinear(width, embed_dim)
+        elif video_dim != embed_dim:
+            raise RecipeError(
+                f'video.pooling is "given", so rows of features are embeddings, but they have width {video_dim} '
+                f"and embed_dim is {embed_dim}; set embed_dim = {video_dim}, or pool otherwise"
+            )
 
     def forward(self, video_BTD: Tensor, mask_BT: Tensor) -> Tensor:
         """Encode clips.
@@ -62,6 +76,14 @@ class VideoTower(nn.Module):
         """
         video_CTD, mask_CT = padded_frames(features, self.settings)
         return functional.normalize(torch.from_numpy(video_CTD), dim=-1), torch.from_numpy(mask_CT)
+
+
+class FrameAverage(nn.Module):
+    """The mean of the frames, which are of unit length: how CLIP4Clip (Luo et al. 2021) makes a clip of frames."""
+
+    def forward(self, video_BTD: Tensor, mask_BT: Tensor) -> Tensor:
+        """Pool `[B, T, D]` to `[B, D]`."""
+        return masked_mean(video_BTD, mask_BT)
 
 
 class FrameMean(nn.Module):

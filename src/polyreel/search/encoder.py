@@ -35,7 +35,10 @@ WITHOUT_TORCH = (
 
 
 class Model(Protocol):
-    """What search asks of a trained model; `Retriever` has it."""
+    """What search asks of a trained model; `Retriever` has it.
+
+    One whose clip embeddings are another model's says so by an attribute `space`, the fingerprint of that one.
+    """
 
     @property
     def fingerprint(self) -> str:
@@ -125,8 +128,12 @@ class SearchEncoder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of model, extractor and sampling: embeddings can be compared if and only if it is the same."""
-        return fingerprint(self.model.fingerprint, self.model.features.facts())
+        """Digest of what embeds clips, extractor and sampling: embeddings can be compared if and only if it is equal.
+
+        Models whose texts have learnt the space of one teacher have the same, which is the teacher's.
+        """
+        space = getattr(self.model, "space", None) or self.model.fingerprint
+        return fingerprint(space, self.model.features.facts())
 
     @cached_property
     def dim(self) -> int:

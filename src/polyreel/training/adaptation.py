@@ -48,6 +48,28 @@ def freeze(model: Retriever, part: str) -> None:
         weight.requires_grad_(False)
 
 
+class Release:
+    """A text encoder that keeps its weights for the first steps of a run, and learns from then on.
+
+    Args:
+        model: the student.
+        after_steps: how many; 0: it learns from the start.
+    """
+
+    def __init__(self, model: Retriever, after_steps: int) -> None:
+        self._text, self._after_steps, self._is_held = model.text, after_steps, False
+        self._weights = [weight for weight in model.text.backbone.parameters() if weight.requires_grad]
+
+    def at(self, step: int) -> None:
+        """Hold or release it, as a step demands; without gradients the optimizer leaves weights alone."""
+        is_held = step < self._after_steps
+        if is_held != self._is_held:
+            self._is_held = is_held
+            for weight in self._weights:
+                weight.requires_grad_(not is_held)
+            self._text.hold(is_held)
+
+
 def merge(model: Retriever) -> None:
     """Put LoRA's updates into the weights they belong to; a model without any stays as it is."""
     adapted = [(name, module) for name, module in model.named_modules() if hasattr(module, "get_base_layer")]

@@ -22,7 +22,9 @@ from polyreel.models.devices import CPU
 from polyreel.models.retriever import Retriever
 from polyreel.progress import Progress, silent
 from polyreel.storage import Json, fingerprint
+from polyreel.training.kept_tower import KeptTower, keep_tower
 from polyreel.training.recipes import DataSettings, Recipe
+from polyreel.training.runs import best_of
 from polyreel.training.teachers import TeacherBank, open_run
 
 SET_ASIDE_EVERY = 10
@@ -41,6 +43,7 @@ class Material:
         start: the model whose weights the student starts with; None: weights of its own.
         known: caption ids in the teachers' language that have a known word; None: all count.
         bank: teachers' embeddings of the training clips; None where nothing asks them.
+        tower: the teacher's video tower, which the student keeps; None: it has its own.
         inputs: fingerprints, for the record.
     """
 
@@ -51,6 +54,7 @@ class Material:
     start: Retriever | None
     known: frozenset[str] | None
     bank: TeacherBank | None
+    tower: KeptTower | None
     inputs: dict[str, Json]
 
 
@@ -76,24 +80,25 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
     _check_can_choose(val, langs)
     if not settings.langs and (idle := {*settings.captions_per_clip, *recipe.objective.lang_weight} - set(langs)):
         progress(0, 1, f"settings without effect: no captions in {', '.join(sorted(idle))}")
+    tower = keep_tower(recipe, features)
     bank = None
     if recipe.objective.asks_teachers:
         teachers = recipe.teachers
-        bank = TeacherBank.build(teachers.runs, whole, features, lang=teachers.lang, device=device, progress=progress)
+        runs = teachers.runs if teachers.chosen == "all" else (best_of(teachers.runs),)
+        bank = TeacherBank.build(runs, whole, features, lang=teachers.lang, device=device, progress=progress)
     _check_imitated(recipe, langs, bank)
     learnt = whole.in_langs(langs).first_captions(settings.captions_per_clip)
+    start = None if recipe.start is None else open_run(Path(recipe.start))
+    words = None if settings.known_words is None else _read_words(settings.known_words)
     inputs: dict[str, Json] = {
         "dataset": dataset.name,
         "dataset_fingerprint": dataset.fingerprint,
         "features_fingerprint": features.fingerprint,
         "teacher_fingerprints": list(bank.fingerprints) if bank else [],
+        **({} if start is None else {"start_fingerprint": start.fingerprint}),
+        **({} if tower is None else {"space_fingerprint": tower.space}),
+        **({} if words is None else {"known_words_fingerprint": fingerprint(sorted(words))}),
     }
-    start = None if recipe.start is None else open_run(Path(recipe.start))
-    if start is not None:
-        inputs["start_fingerprint"] = start.fingerprint
-    words = None if settings.known_words is None else _read_words(settings.known_words)
-    if words is not None:
-        inputs["known_words_fingerprint"] = fingerprint(sorted(words))
     return Material(
         learnt=learnt,
         val=val,
@@ -102,6 +107,7 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
         start=start,
         known=None if words is None else _with_words(learnt.in_langs([recipe.teachers.lang]).captions, words),
         bank=bank,
+        tower=tower,
         inputs=inputs,
     )
 

@@ -13,7 +13,7 @@ from polyreel.models.retriever import Retriever
 from polyreel.training.adaptation import layers
 from polyreel.training.lazy import move_rows, read_sparsely
 from polyreel.training.processes import whole
-from polyreel.training.recipes import OptimizerSettings, ScheduleSettings
+from polyreel.training.schedule_settings import OptimizerSettings, ScheduleSettings
 
 _NEVER_BY_ZERO = 1e-6  # as in torch's clip_grad_norm_
 

@@ -136,6 +136,7 @@ def check_processes(recipe: Recipe, processes: Processes) -> None:
     alone = {
         'optimizer.embeddings = "lazy"': recipe.optimizer.embeddings == "lazy",
         "machine.compiles = true": recipe.machine.compiles,
+        f"adapt.release_after_epochs = {recipe.adapt.release_after_epochs}": recipe.adapt.release_after_epochs > 0,
     }
     found = [setting for setting, is_set in alone.items() if is_set]
     if found and processes.count > 1:

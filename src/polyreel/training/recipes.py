@@ -17,6 +17,7 @@ from polyreel.settings import Settings, Table, parse
 from polyreel.storage import fingerprint
 from polyreel.training.objective_settings import ObjectiveSettings, TeacherPooling
 from polyreel.training.scale_settings import AdaptSettings, MachineSettings
+from polyreel.training.schedule_settings import OptimizerSettings, ScheduleSettings
 
 # What the reference's names for pooling do to similarities; its other names do what they say.
 REFERENCE_POOLING: Mapping[TeacherPooling, TeacherPooling] = {"min": "max", "max": "min"}
@@ -50,7 +51,14 @@ class DataSettings(Settings):
 class TeacherSettings(Settings):
     """Who is imitated."""
 
-    runs: tuple[str, ...] = Field(default=(), description="folders of finished runs")
+    runs: tuple[str, ...] = Field(
+        default=(),
+        description='folders of finished runs; "clip:MODEL", a dual encoder as it comes, by folder or hub name; '
+        '"python:MODULE:FUNCTION", an encoder of yours',
+    )
+    chosen: Literal["all", "best"] = Field(
+        default="all", description='who of them: "best" is the run that validated best, by its own log'
+    )
     lang: str = Field(default="en", description="language the teachers are asked in")
 
 
@@ -62,44 +70,6 @@ class BatchSettings(Settings):
         default="independent",
         description="each language draws its own caption of a clip, or all draw the same sentence",
     )
-
-
-class OptimizerSettings(Settings):
-    """How weights move."""
-
-    name: Literal["adam", "adamw"] = Field(default="adam", description="adamw decays weights apart from the gradient")
-    learning_rate: float = Field(default=1e-4, gt=0, description="of everything but the text backbone")
-    backbone_learning_rate: float | None = Field(default=None, gt=0, description="of the text backbone; None: the same")
-    layer_decay: float = Field(
-        default=1.0,
-        gt=0,
-        le=1,
-        description="a layer of the text backbone learns so many times as fast as the next above",
-    )
-    weight_decay: float = Field(default=0.0, ge=0, description="for adamw")
-    max_gradient_norm: float | None = Field(default=None, gt=0, description="gradients are clipped to it; None: never")
-    embeddings: Literal["dense", "lazy"] = Field(
-        default="dense",
-        description='"lazy": of the text backbone\'s table of pieces only the rows that occur in the batch are moved, '
-        "moments and decay included",
-    )
-
-
-class ScheduleSettings(Settings):
-    """How long, how fast, and how often it is checked."""
-
-    epochs: int = Field(default=20, ge=1, description="passes over the training clips; unused where `steps` is set")
-    steps: int | None = Field(default=None, ge=1, description="number of steps")
-    learning_rate: Literal["exponential", "one-cycle", "constant"] = Field(
-        default="exponential", description="exponential: x decay an epoch; one-cycle: linear up, cosine down to 0"
-    )
-    decay: float = Field(default=0.9, gt=0, le=1, description="factor an epoch, for exponential")
-    warm_up: float = Field(default=0.1, ge=0, lt=1, description="share of the steps that rise, for one-cycle")
-    keep: Literal["best", "last"] = Field(
-        default="best", description="which weights become the model: those that validated best, or the last"
-    )
-    validate_every_steps: int | None = Field(default=None, ge=1, description="None: once an epoch")
-    patience: int | None = Field(default=None, ge=1, description="stop after so many validations without a better one")
 
 
 class Recipe(Settings):
@@ -145,18 +115,24 @@ class Recipe(Settings):
                 f"teachers.runs is empty but objective.{self.objective.asks_teachers[0]} asks teachers; "
                 "name finished runs, or change it"
             )
-        if self.objective.imitates_teacher and len(self.teachers.runs) > 1:
+        if self.video.tower == "teacher" and len(self.teachers.runs) != 1:
+            raise RecipeError(
+                f'video.tower is "teacher", but teachers.runs names {len(self.teachers.runs)}; name the one whose '
+                "space the texts shall learn"
+            )
+        if self.objective.imitates_teacher and len(self.teachers.runs) > 1 and self.teachers.chosen == "all":
             raise RecipeError(
                 f"a sentence embedding can be imitated of one teacher, but teachers.runs names "
                 f'{len(self.teachers.runs)}; name one, or set objective.imitation_of = "own"'
             )
-        if self.adapt.lora_rank and (self.text.is_frozen or self.text.backbone == "subword"):
-            found = "text.is_frozen is true" if self.text.is_frozen else 'text.backbone is "subword"'
-            raise RecipeError(
-                f"adapt.lora_rank is {self.adapt.lora_rank} and {found}; LoRA is for a pretrained encoder that learns; "
-                "set one of them back"
-            )
-
+        for key, what in (("lora_rank", "LoRA"), ("release_after_epochs", "a late release")):
+            value = getattr(self.adapt, key)
+            if value and (self.text.is_frozen or self.text.backbone == "subword"):
+                found = "text.is_frozen is true" if self.text.is_frozen else 'text.backbone is "subword"'
+                raise RecipeError(
+                    f"adapt.{key} is {value} and {found}; {what} is for a pretrained encoder that learns; "
+                    "set one of them back"
+                )
         if self.machine.compiles and self.machine.recomputes:
             raise RecipeError(
                 "machine.compiles and machine.recomputes are both true; a layer is compiled or computed twice; set one "
@@ -194,9 +170,14 @@ class Recipe(Settings):
         return sorted(key for key, value in _flat(self.model_dump()).items() if kept.get(key) != value)
 
     @property
+    def finds_clips(self) -> bool:
+        """Whether texts and clips meet: the video tower learns from them, or is that of the space the texts learn."""
+        return self.objective.sees_clips or self.video.tower == "teacher"
+
+    @property
     def chooses_epoch(self) -> bool:
         """Whether validation clips choose the weights to keep; otherwise none are needed and the last are kept."""
-        return self.schedule.keep == "best" and self.objective.sees_clips
+        return self.schedule.keep == "best" and self.finds_clips
 
     @property
     def fingerprint(self) -> str:
@@ -235,13 +216,14 @@ def _idle_keys(recipe: Recipe) -> list[str]:
     objective, schedule = recipe.objective, recipe.schedule
     asks_in_lang = objective.asks_teachers or objective.asks_itself or recipe.data.known_words
     idle_if = {
-        "teachers.runs": not objective.asks_teachers,
+        "teachers.runs": not objective.asks_teachers and recipe.video.tower == "own",
+        "teachers.chosen": len(recipe.teachers.runs) < 2,
         "teachers.lang": not asks_in_lang,
         "data.num_test_clips": not recipe.reference,
         "data.known_words": "contrastive" not in objective.active_terms,
         "data.val_split": not recipe.chooses_epoch,
         "schedule.epochs": schedule.steps is not None,
-        "schedule.keep": not objective.sees_clips,
+        "schedule.keep": not recipe.finds_clips,
         "schedule.validate_every_steps": not recipe.chooses_epoch,
         "schedule.patience": not recipe.chooses_epoch,
         "schedule.decay": schedule.learning_rate != "exponential",

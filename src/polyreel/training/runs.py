@@ -8,7 +8,7 @@ set of inputs: the same again is skipped, another is refused by name.
 
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,7 +17,7 @@ from typing import TextIO
 
 from safetensors import SafetensorError
 
-from polyreel.errors import FingerprintError, TrainingError
+from polyreel.errors import FingerprintError, RecipeError, TrainingError
 from polyreel.settings import parse, read_toml
 from polyreel.storage import Json, read_json, write_json, write_text
 from polyreel.training.recipes import Recipe
@@ -77,9 +77,18 @@ class RunFolder:
         if is_new:
             self._write(recipe, inputs, status="started")
 
-    def finish(self, recipe: Recipe, inputs: Mapping[str, Json], *, status: str, best_step: int, device: str) -> None:
-        """Record how the run ended, "finished" or "interrupted", and where it was computed."""
-        self._write(recipe, inputs, status=status, best_step=best_step, device=device)
+    def finish(
+        self,
+        recipe: Recipe,
+        inputs: Mapping[str, Json],
+        *,
+        status: str,
+        best_step: int,
+        num_averaged: int,
+        device: str,
+    ) -> None:
+        """Record how the run ended, "finished" or "interrupted", which weights were kept, and where it was computed."""
+        self._write(recipe, inputs, status=status, best_step=best_step, num_averaged=num_averaged, device=device)
 
     def keep_log_until(self, step: int) -> None:
         """Drop log lines after a step, when the run goes on from there, and one that a killed process left unended."""
@@ -115,6 +124,25 @@ class RunFolder:
     def _write(self, recipe: Recipe, inputs: Mapping[str, Json], **further: Json) -> None:
         record: dict[str, Json] = {"recipe_fingerprint": recipe.fingerprint, **inputs, "seed": recipe.seed, **further}
         write_json(self.path / "run.json", {**record, "versions": versions()})
+
+
+def best_of(runs: Sequence[str]) -> str:
+    """Return the run that validated best, the first of several.
+
+    Raises:
+        RecipeError: one of them has no validation in its log.
+    """
+    return max(runs, key=lambda run: _best_recall(RunFolder(Path(run)).metrics))
+
+
+def _best_recall(log: Path) -> float:
+    rows = [json.loads(line) for line in log.read_text("utf-8").splitlines()] if log.is_file() else []
+    recalls = [float(row["val"]["mean_recall_at_10"]) for row in rows if "val" in row]
+    if not recalls:
+        raise RecipeError(
+            f'teachers.chosen is "best", but {log} has no validation; name runs that were validated, or set it to "all"'
+        )
+    return max(recalls)
 
 
 def versions() -> dict[str, Json]:

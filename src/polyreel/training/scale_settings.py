@@ -19,6 +19,12 @@ class AdaptSettings(Settings):
         default=(),
         description='parts that keep their weights, by dotted name, as in "video" or "text.backbone.model.embeddings"',
     )
+    release_after_epochs: int = Field(
+        default=0,
+        ge=0,
+        description="a pretrained text encoder keeps its weights for so many epochs, while the projection finds its "
+        "way, and learns from then on; 0: it learns from the start",
+    )
     lora_rank: int = Field(
         default=0,
         ge=0,

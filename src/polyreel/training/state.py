@@ -26,6 +26,7 @@ class Standing:
         best_recall: its mean R@10 in percent; below 0 before the first.
         validations_since_best: for patience.
         seconds: time trained so far.
+        num_averaged: epochs in the mean of the last ones' weights.
     """
 
     step: int = 0
@@ -33,6 +34,7 @@ class Standing:
     best_recall: float = -1.0
     validations_since_best: int = 0
     seconds: float = 0.0
+    num_averaged: int = 0
 
 
 def weights_of(model: Retriever) -> dict[str, Tensor]:

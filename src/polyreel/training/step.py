@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from polyreel.models.retriever import Retriever
+from polyreel.training.adaptation import Release
 from polyreel.training.batches import ParallelBatch
 from polyreel.training.descent import Backward, cut_at_embeddings, in_one_piece
 from polyreel.training.faults import naming_memory
@@ -62,6 +63,7 @@ class Stepper:
     ) -> None:
         self._recipe, self._model, self._scorer, self._processes = recipe, model, scorer, processes
         self._num_steps, self._steps_an_epoch = num_steps, steps_an_epoch
+        self._release = Release(model, recipe.adapt.release_after_epochs * steps_an_epoch)
         self.optimizer = make_optimizer(recipe.optimizer, model)
         self.teacher_logits_K = self._learn_teacher_weights()
 
@@ -81,6 +83,7 @@ class Stepper:
         Raises:
             TrainingError: memory is not enough.
         """
+        self._release.at(step)
         set_rate(self.optimizer, rate_factor(self._recipe.schedule, step, self._num_steps, self._steps_an_epoch))
         self.optimizer.zero_grad(set_to_none=True)
         with naming_memory(self._recipe, batch):

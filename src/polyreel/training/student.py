@@ -19,16 +19,21 @@ def build_student(recipe: Recipe, material: Material) -> Retriever:
             is not there.
     """
     torch.manual_seed(recipe.seed)
+    tower = material.tower
     model = Retriever.build(
         recipe.text,
-        recipe.video,
+        recipe.video if tower is None else tower.settings,
         material.features.settings,
         embed_dim=recipe.embed_dim,
         langs=material.langs,
         training_texts=Texts(material.learnt.captions["text"]),
+        space=None if tower is None else tower.space,
     )
     if material.start is not None:
         start_with(model, material.start)
+    if tower is not None:
+        model.video.load_state_dict(tower.weights)
+        model.video.requires_grad_(False)
     adapt(model, recipe.adapt)
     if recipe.machine.recomputes:
         recompute(model)

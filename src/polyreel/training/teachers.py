@@ -2,8 +2,8 @@
 
 A frozen teacher gives the same embeddings every time, so each is asked once for every clip and for every sentence in
 its language; a training step then needs two gathers and one matrix product a teacher. One teacher's part lies in its
-run folder under `bank/`, named by the fingerprint of everything it depends on. It is written in pieces and
-memory-mapped: a step reads its own rows, and the whole is never in memory.
+run folder under `bank/`, that of a teacher without a run beside the dataset, named by the fingerprint of everything it
+depends on. It is written in pieces and memory-mapped: a step reads its own rows, and the whole is never in memory.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,6 +24,7 @@ from polyreel.models.devices import CPU, placed
 from polyreel.models.retriever import CONFIG_FILE, Retriever
 from polyreel.progress import Progress, silent
 from polyreel.storage import Json, fingerprint, read_json, write_aside, write_json
+from polyreel.training.encoders import Checked, Encoder, check_frames, is_foreign, open_foreign
 from polyreel.training.runs import RunFolder
 
 Floats = npt.NDArray[np.float32]
@@ -64,7 +65,7 @@ class TeacherBank:
     @classmethod
     def build(
         cls,
-        runs: Sequence[Path | str],
+        runs: Sequence[Path | str | Encoder],
         dataset: Dataset,
         features: FeatureStore,
         *,
@@ -75,7 +76,8 @@ class TeacherBank:
         """Open every teacher's part for this data, computing those that are missing.
 
         Args:
-            runs: folders of finished runs, or of models that came without one.
+            runs: folders of finished runs, or of models that came without one; names of dual encoders that were
+                never trained here, or encoders (see `encoders.py`).
             dataset: the clips to learn from; the teachers read its captions in `lang`.
             features: of the clips, by the extractor the teachers were trained on.
             lang: language the teachers are asked in.
@@ -83,8 +85,8 @@ class TeacherBank:
             progress: called once a teacher.
 
         Raises:
-            DataError: the dataset has no captions in `lang`.
-            FingerprintError: a part was made from other data or another teacher.
+            DataError: the dataset has no captions in `lang`, or the features have another width than a teacher reads.
+            FingerprintError: a part was made from other data or another teacher, or features by another extractor.
             RecipeError: a run has no model, or was stopped before its end.
         """
         if lang not in dataset.langs:
@@ -92,8 +94,12 @@ class TeacherBank:
         asked = dataset.in_langs([lang])
         parts = []
         for number, run in enumerate(runs):
-            progress(number, len(runs), f"asking teacher {Path(run).name}")
-            parts.append(_open_or_compute(Path(run), asked, features, lang, device))
+            is_named = isinstance(run, Path | str)
+            progress(number, len(runs), f"asking teacher {Path(str(run)).name if is_named else type(run).__name__}")
+            if is_named and not is_foreign(str(run)):
+                parts.append(_open_or_compute(Path(str(run)), asked, features, lang, device))
+            else:
+                parts.append(_of_foreign(run, asked, features, lang, device))
         progress(len(runs), len(runs), "teachers asked")
         return cls(parts, Texts(asked.clips["clip_id"]), Texts(asked.captions["caption_id"]))
 
@@ -199,16 +205,38 @@ def _open_or_compute(
     }
     folder = run / "bank" / fingerprint(made_from)
     if not folder.is_dir():
-        _compute(folder, open_run(run).to(device), dataset, features, made_from)
+        teacher = open_run(run).to(device)
+        teacher.check_features(features)
+        _compute(folder, teacher, dataset, features, made_from)
+    return _open(folder, made_from)
+
+
+def _of_foreign(
+    named: Path | str | Encoder, dataset: Dataset, features: FeatureStore, lang: str, device: torch.device
+) -> BankedTeacher:
+    """Open the part of a teacher without a run, which lies beside the dataset, computing it where it is missing."""
+    teacher = open_foreign(str(named), features, device) if isinstance(named, Path | str) else named
+    made_from = {
+        "teacher": teacher.fingerprint,
+        "dataset": dataset.fingerprint,
+        "features": features.fingerprint,
+        "lang": lang,
+    }
+    if dataset.folder is None:
+        raise DataError(f"dataset {dataset.name!r} lives in memory, so nothing can be banked beside it; save it first")
+    folder = dataset.folder / "prepared" / f"bank-{fingerprint(made_from)}"
+    if not folder.is_dir():
+        if isinstance(named, Path | str):
+            check_frames(str(named), features)
+        _compute(folder, Checked(teacher), dataset, features, made_from)
     return _open(folder, made_from)
 
 
 def _compute(
-    folder: Path, teacher: Retriever, dataset: Dataset, features: FeatureStore, made_from: dict[str, str]
+    folder: Path, teacher: Encoder, dataset: Dataset, features: FeatureStore, made_from: dict[str, str]
 ) -> None:
-    teacher.check_features(features)
     clip_ids, texts = Texts(dataset.clips["clip_id"]), Texts(dataset.captions["text"])
-    dim = teacher.settings.embed_dim
+    dim = teacher.encode_text(["a text like any other"]).shape[1]
     with write_aside(folder) as aside:
         aside.mkdir()
         _write(

@@ -18,6 +18,7 @@ from polyreel.models.devices import CPU, name_of
 from polyreel.progress import Progress
 from polyreel.storage import Json, write_json
 from polyreel.training.adaptation import merge
+from polyreel.training.averaging import WeightAverage
 from polyreel.training.batches import ParallelBatch, sample_batches, steps_per_epoch
 from polyreel.training.checkpoint import Checkpoints
 from polyreel.training.compiling import compile_encoder
@@ -89,6 +90,7 @@ class Training:
         )
         if not processes.is_first:
             torch.manual_seed(recipe.seed + SEED_STRIDE * processes.rank)
+        self.average, self.num_averaged = WeightAverage(), 0
         self.speed, self.words = Speedometer(), ""
         self.last_batch: ParallelBatch | None = None
 
@@ -126,6 +128,7 @@ class Training:
         """Go back to the newest state that can be read, if there is one, and drop what was logged after it."""
         if (found := self.checkpoints.load(progress)) is not None:
             self.standing, state = found
+            self.average.restore(state, self.standing.num_averaged)
             put_state(state, self.model, self.stepper.optimizer, self.stepper.teacher_logits_K, self.processes)
         if self.processes.is_first:
             self.folder.keep_log_until(self.standing.step)
@@ -133,9 +136,18 @@ class Training:
     def finish(self) -> None:
         """Save the weights that validated best, or the last ones, as the run's model; the states are needed no more.
 
+        Where the last epochs were averaged, their mean is one more candidate, or takes the place of the last weights.
+
         Raises:
             TrainingError: there is no room for it.
         """
+        if self.average.count:
+            put_weights(self.model, self.average.weights)
+            if self.validator is None:
+                self.num_averaged = self.average.count
+            else:
+                with self._open_log() as log:
+                    self._validate(log, num_averaged=self.average.count)
         self._save_model()
         if self.processes.is_first:
             self._record("finished")
@@ -168,13 +180,17 @@ class Training:
         if is_logged:
             append_record(log, self._loss_record(taken))
         recall = self._validate(log) if is_due else None
+        first_averaged = self.num_steps - self.recipe.schedule.average_epochs * self.steps_an_epoch
+        if step > first_averaged and (self.num_steps - step) % self.steps_an_epoch == 0:
+            self.average.add(weights_of(self.model))
+            self.standing.num_averaged = self.average.count
         if is_due or is_logged:
             seen = self._see(taken, recall)
             self.words = seen.in_words()
             watch(seen)
         self.standing.seconds += time.monotonic() - started
 
-    def _validate(self, log: TextIO) -> dict[str, float]:
+    def _validate(self, log: TextIO, num_averaged: int = 0) -> dict[str, float]:
         assert self.validator is not None
         with gathered(self.scorer.embedder):
             by_lang = self.validator.recall(self.model)
@@ -182,12 +198,14 @@ class Training:
         self.standing.validations_since_best += 1
         if mean > self.standing.best_recall:
             self.standing.best_recall, self.standing.best_step = mean, self.standing.step
+            self.num_averaged = num_averaged
             self.standing.validations_since_best = 0
             weights = weights_of(self.model)
             if self.processes.is_first:
                 self.checkpoints.save_best(self.standing.step, weights)
         val: Json = {"mean_recall_at_10": mean, "recall_at_10": by_lang}
-        append_record(log, {"step": self.standing.step, "val": val})
+        averaged: dict[str, Json] = {"num_averaged": num_averaged} if num_averaged else {}
+        append_record(log, {"step": self.standing.step, "val": val, **averaged})
         return by_lang
 
     def _is_over(self) -> bool:
@@ -232,7 +250,8 @@ class Training:
         return no_number(taken.loss, record, self.standing.step, is_late=is_late, saved=saved)
 
     def _state(self) -> dict[str, torch.Tensor]:
-        return state_of(self.model, self.stepper.optimizer, self.stepper.teacher_logits_K, self.processes)
+        state = state_of(self.model, self.stepper.optimizer, self.stepper.teacher_logits_K, self.processes)
+        return state | self.average.state()
 
     def _save(self) -> float:
         """Save the state; return when that is due again: later where it takes long, as with a large encoder.
@@ -264,6 +283,7 @@ class Training:
             self.material.inputs,
             status=status,
             best_step=self.standing.best_step,
+            num_averaged=self.num_averaged,
             device=name_of(self.model.device),
         )
 
