@@ -165,7 +165,7 @@ def main() -> None:
     videos = find_videos(asked.videos)
     everything = [*videos, *make_copies(videos, asked.output)]
     by_extractor = {Path(name).stem: judge(embed(everything, name)) for name in asked.extractor}
-    made = [comparisons(num) for num in (2_000, 8_000, 32_000)]
+    made = [comparisons(num) for num in (2_000, 8_000, 32_000, 128_000)]
     result = {"videos": len(videos), "by_extractor": by_extractor, "among_made_clips": made}
     (ROOT / "results" / "copies.json").write_text(json.dumps(result, indent=2) + "\n")
     text = as_markdown(by_extractor, made)
