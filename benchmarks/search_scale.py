@@ -13,7 +13,7 @@ own, and what is done is kept, so the script may be called again to go on:
     python benchmarks/search_scale.py write             (results/search_scale.json and .md)
 
 Needs the folder of real data beside the project (`../shared`, or POLYREEL_SHARED). Files are kept in
-/tmp/polyreel-search-scale, 8 GB for the million.
+polyreel-search-scale in the folder for temporary files, 8 GB for the million.
 """
 
 import json
@@ -26,11 +26,11 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 
 from polyreel import Filter, Index
-from polyreel.data.feature_settings import FeatureSettings
 from polyreel.search.derived import exact_bars
 from polyreel.search.rows import make_rows
 from polyreel.search.table import ClipTable
@@ -82,11 +82,12 @@ class KnownQueries:
     def __init__(self) -> None:
         self._queries_QD = np.load(WORK / "queries.npy")
         self.extractor = self.model = self
-        self.source, self.langs, self.features = "none", ("en", "it"), FeatureSettings(extractor="none", dim=DIM)
+        self.source, self.langs = "none", ("en", "it")
 
     def encode_text(self, texts: list[str]) -> Embeddings:
-        """Look up queries by their numbers."""
-        return np.array(self._queries_QD[[int(text.split()[-1]) for text in texts]])
+        """Look up queries by their numbers; any other text gets one of them."""
+        numbers = [int(text.split()[-1]) if text.startswith("query ") else crc32(text.encode()) for text in texts]
+        return np.array(self._queries_QD[[number % QUERIES for number in numbers]])
 
 
 def bars(num: int) -> dict[str, Embeddings]:
@@ -148,6 +149,12 @@ def http(num: int) -> Facts:
     try:
         assert server.stdout is not None
         address = server.stdout.readline().strip()
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{address}/search?q=query+0", timeout=30).close()
+                break
+            except OSError:
+                time.sleep(0.1)
         return {f"{clients} clients": load(address, clients, seconds=20.0) for clients in (1, 8)}
     finally:
         server.kill()

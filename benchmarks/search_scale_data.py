@@ -6,6 +6,7 @@ have is measured before and after, because a search is as hard as that.
 """
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ from polyreel.search.rows import IndexedClip
 from polyreel.similarity import Embeddings, similarities, unit
 
 SHARED = Path(os.environ.get("POLYREEL_SHARED", Path(__file__).parents[2] / "shared"))
-WORK = Path("/tmp") / "polyreel-search-scale"
-DIM, CLIPS_A_VIDEO, WINDOWS_A_VIDEO, NEIGHBOURS, QUERIES = 512, 50, 60, 16, 400
+WORK = Path(tempfile.gettempdir()) / "polyreel-search-scale"
+DIM, CLIPS_A_VIDEO, WINDOWS_A_VIDEO, NEIGHBOURS, QUERIES = 512, 50, 20, 16, 400
 
 
 def student() -> tuple[Retriever, Dataset]:
@@ -40,15 +41,19 @@ def make_data(num: int) -> dict[str, object]:
     real_ND = np.concatenate([model.encode_clips(windows[i : i + 500]) for i in range(0, len(windows), 500)])
     texts = dataset.split("test").captions["text"].to_pylist()
     np.save(WORK / "queries.npy", model.encode_text(sorted(rng.permutation(texts)[:QUERIES])))
-    made_ND = np.lib.format.open_memmap(WORK / f"clips-{num}.npy", "w+", np.float32, (num, DIM))
+    aside = WORK / f"part-{num}.npy"
+    made_ND = np.lib.format.open_memmap(aside, "w+", np.float32, (num, DIM))
     each = -(-num // len(real_ND))
-    for place, row_D in enumerate(real_ND):
-        block = slice(place * each, min((place + 1) * each, num))
-        nearest = np.argpartition(-(real_ND @ row_D), NEIGHBOURS)[: NEIGHBOURS + 1]
-        spread_KD = real_ND[nearest] - real_ND[nearest].mean(axis=0)
-        noise = rng.normal(size=(max(0, block.stop - block.start), len(nearest))) @ spread_KD / np.sqrt(NEIGHBOURS)
-        made_ND[block] = unit(row_D + noise)
+    for first in range(0, len(real_ND), 256):
+        block_ND = real_ND[first : first + 256]
+        nearest_NK = np.argpartition(-(block_ND @ real_ND.T), NEIGHBOURS, axis=1)[:, : NEIGHBOURS + 1]
+        spread_NKD = real_ND[nearest_NK] - real_ND[nearest_NK].mean(axis=1, keepdims=True)
+        weights = rng.normal(size=(len(block_ND), each, NEIGHBOURS + 1)).astype(np.float32) / np.sqrt(NEIGHBOURS)
+        moved = unit((block_ND[:, None] + weights @ spread_NKD).reshape(-1, DIM))
+        place = slice(first * each, min((first + len(block_ND)) * each, num))
+        made_ND[place] = moved[: max(0, place.stop - place.start)]
     made_ND.flush()
+    aside.replace(WORK / f"clips-{num}.npy")
     return {"real": len(real_ND), "dimension_before": dimension(real_ND), "dimension_after": dimension(made_ND)}
 
 

@@ -15,26 +15,39 @@ if TYPE_CHECKING:
     from polyreel.search.library import LibraryUpdate
 
 
+Model = Annotated[
+    str | None,
+    Option(
+        "--model",
+        metavar="MODEL",
+        help="A run, a model folder, exported or not, or a name on the hub; SigLIP 2 unless said.",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    Path | None, Option("--output", "-o", metavar="INDEX", help="Folder of the index; VIDEOS/.polyreel unless said.")
+]
+ExtractorName = Annotated[
+    str | None, Option("--extractor", metavar="NAME", help="Of frames, if the model does not say or it has moved.")
+]
+Watch = Annotated[bool, Option("--watch", help="Stay, and follow the folder until Ctrl-C.")]
+Prune = Annotated[bool, Option("--prune", help="Drop videos whose whole folder is gone, too.")]
+StoreUrl = Annotated[
+    str | None,
+    Option("--store", metavar="URL", help="Of rows: qdrant://HOST:6333/NAME or s3://BUCKET/NAME.", show_default=False),
+]
+Verify = Annotated[bool, Option("--verify", help="Compare searches with exact ones.")]
+
+
 def index(
     videos: Annotated[Path, Argument(metavar="VIDEOS", help="A folder with videos in it.", show_default=False)],
-    model: Annotated[
-        str | None,
-        Option(
-            "--model",
-            metavar="MODEL",
-            help="A run, a model folder, exported or not, or a name on the hub; SigLIP 2 unless said.",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        Option("--output", "-o", metavar="INDEX", help="Folder of the index; VIDEOS/.polyreel unless said."),
-    ] = None,
-    extractor: Annotated[
-        str | None, Option("--extractor", metavar="NAME", help="Of frames, if the model does not say or it has moved.")
-    ] = None,
-    watch: Annotated[bool, Option("--watch", help="Stay, and follow the folder until Ctrl-C.")] = False,
-    prune: Annotated[bool, Option("--prune", help="Drop videos whose whole folder is gone, too.")] = False,
+    model: Model = None,
+    output: Output = None,
+    extractor: ExtractorName = None,
+    watch: Watch = False,
+    prune: Prune = False,
+    store: StoreUrl = None,
+    verify: Verify = False,
     device: Device = "auto",
     threads: Threads = 1,
     quiet: Quiet = False,
@@ -54,7 +67,8 @@ def index(
     if extractor is not None and model is None:
         raise BadParameter("say with which --model it goes", param_hint="--extractor")
     folder = output or videos / ".polyreel"
-    opened = open_library(folder, videos, encoder_for(folder, videos, model, extractor, device, is_quiet=quiet))
+    encoder = encoder_for(folder, videos, model, extractor, device, is_quiet=quiet)
+    opened = open_library(folder, videos, encoder, store=store)
     if not quiet and not len(opened):
         tell_estimate(videos, opened.encoder)
     try:
@@ -63,6 +77,10 @@ def index(
         if not watch:
             raise
         print(error, file=sys.stderr)
+    if opened.catch_up() and not quiet:
+        print(f"{folder}: lists for fast searches derived anew")
+    if verify:
+        _tell_recall(opened)
     if watch:
         from polyreel.search.watching import watch_library
 
@@ -79,6 +97,16 @@ def _update(index: "Index", videos: Path, prune: bool, quiet: bool) -> None:
     if update.missing and _wants_to_drop(update):
         update = update_library(index, videos, index.encoder, prune=True)
     print(f"{index.folder}: {len(index)} clips; {_what_changed(update)}", flush=True)
+
+
+def _tell_recall(index: "Index") -> None:
+    from polyreel.search.verification import verify
+
+    found = verify(index)
+    print(
+        f"{index.folder}: recall@10 {found.recall:.4f} against exact searches of {found.num_clips} clips "
+        f"({found.num_queries} {found.asked} asked)"
+    )
 
 
 def _wants_to_drop(update: "LibraryUpdate") -> bool:

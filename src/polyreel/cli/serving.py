@@ -2,11 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from threading import Thread
+from time import sleep
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
 from polyreel.cli.options import Quiet, Threads, use_threads
+
+if TYPE_CHECKING:
+    from polyreel.web.site import Library
+
+_CATCH_UP_SECONDS = 60.0
 
 
 def serve(
@@ -45,11 +52,24 @@ def serve(
     app = create_app(libraries, access, None if quiet else _log)
     for library in libraries:  # the model is loaded now, not by the first who asks
         print(f"{library.name}: {len(library.index)} clips, {', '.join(library.index.encoder.model.langs)}", flush=True)
+        Thread(target=_keep_up, args=(library,), daemon=True).start()
     server = uvicorn.Server(
         uvicorn.Config(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
     )
     print(f"open http://{host if ':' not in host else f'[{host}]'}:{port}  (Ctrl-C stops)", flush=True)
     server.run()
+
+
+def _keep_up(library: "Library") -> None:
+    """Derive what makes searches fast whenever it is missing or too old; searches go on meanwhile."""
+    from polyreel.errors import PolyreelError
+
+    while True:
+        try:
+            library.index.catch_up()
+        except (PolyreelError, OSError) as error:  # another process is at it, or the disk is full: tried again
+            print(f"{library.name}: {error}", file=sys.stderr, flush=True)
+        sleep(_CATCH_UP_SECONDS)
 
 
 def _log(line: str) -> None:

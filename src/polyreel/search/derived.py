@@ -138,11 +138,16 @@ class Derived:
             table: as it is at this version.
         """
         view = self._view
-        if view is None or view.version != version:
-            with self._lock:
+        if view is not None and view.version == version:
+            return view
+        # While one thread looks at a commit, others need not wait for it: they answer as of a moment ago.
+        if self._lock.acquire(blocking=view is None):
+            try:
                 if self._view is None or self._view.version != version:
                     self._view = self._advance(version, table)
-                view = self._view
+                return self._view
+            finally:
+                self._lock.release()
         return view
 
     def is_behind(self, view: View | None) -> bool:

@@ -3,7 +3,6 @@
 An index is a folder: `index.json` says which model, extractor and library it was made with, and where the rows are:
 in the folder itself, on object storage or on a server (`store.py`). An index opens without loading the model; the first
 search in words loads it.
-
 Shapes: N clips, D width of an embedding.
 """
 
@@ -28,7 +27,7 @@ from polyreel.search.header import (
 )
 from polyreel.search.hits import Hit, SpeechHit, hit_of
 from polyreel.search.hubs import KnownHubs
-from polyreel.search.queries import Query, captions_like, checked, embed_query
+from polyreel.search.queries import Query, captions_like, check_page, checked, embed_query
 from polyreel.search.rows import CLIP_COLUMNS, IndexedClip, lines_of, make_rows
 from polyreel.search.sequences import ClipSequence, sequences_of
 from polyreel.search.store import create_store, open_store
@@ -192,10 +191,10 @@ class Index:
     def catch_up(self) -> bool:
         """Derive what makes searches in a large index fast, if it is missing or too old; True: it was.
 
-        It is tuned with the captions of the model's query bank, where there is one. Searches are right before, too,
-        and go on meanwhile. Where another process is at it already, DataError.
+        It is tuned with the model's query bank, where there is one. Searches are right before, and go on meanwhile.
+        Where another process is at it already, DataError.
         """
-        return self.store.catch_up(captions_like(self.encoder)) is not None
+        return self.store.catch_up(captions_like(lambda: self.encoder)) is not None
 
     def search(
         self,
@@ -224,7 +223,7 @@ class Index:
             DataError: the index's model is not there any more, or has no bank, or none in this language.
             FingerprintError: the model or the extractor has changed since the index or the bank was made.
         """
-        _check_page(k, offset)
+        check_page(k, offset)
         embedding_D = self.embed(query)
         if bank is None:
             rows = self.store.nearest(embedding_D, offset + k, filter)
@@ -261,7 +260,7 @@ class Index:
         """
         if not text.strip():
             raise ValueError("the query is empty; give a word that is said")
-        _check_page(k, offset)
+        check_page(k, offset)
         rows = self.store.find_speech(text, offset + k, filter)[offset:]
         return [SpeechHit(hit=hit_of(row, self.library_folder), lines=lines_of(row)) for row in rows]
 
@@ -291,8 +290,3 @@ class Index:
     def clip(self, clip_id: str) -> Hit:
         """Return where a clip lies, as the hit that it is for itself; a clip that is not there raises KeyError."""
         return hit_of(self.store.rows([clip_id], CLIP_COLUMNS)[0], self.library_folder)
-
-
-def _check_page(k: int, offset: int) -> None:
-    if k < 1 or offset < 0:
-        raise ValueError(f"k is {k} and offset {offset}; expected 1 or more, and 0 or more")

@@ -29,6 +29,7 @@ from polyreel.video.decode import find_videos, probe
 from polyreel.video.subtitles import read_subtitles
 from polyreel.video.windows import fixed_windows
 
+_BYTES_A_CLIP = 500_000  # four seconds at a megabit a second
 WINDOW_SECONDS = 4.0
 COMMIT_SECONDS = 30.0  # a process that is killed loses at most so much work
 _REUSED_AT_ONCE = 256
@@ -63,7 +64,9 @@ class _EmbeddedVideo:
     replaces: str | None = None
 
 
-def open_library(index_folder: Path, videos_folder: Path, encoder: SearchEncoder | None = None) -> Index:
+def open_library(
+    index_folder: Path, videos_folder: Path, encoder: SearchEncoder | None = None, *, store: str | None = None
+) -> Index:
     """Open the index of a folder of videos, or make an empty one if there is none yet.
 
     An index of an older format is brought to this one's. With another encoder than the index was made with, what is
@@ -74,22 +77,28 @@ def open_library(index_folder: Path, videos_folder: Path, encoder: SearchEncoder
         index_folder: where the index lies, or will.
         videos_folder: the videos' folder.
         encoder: what embeds clips and queries; None means the one an index was made with.
+        store: where a new index keeps its rows, as `create_store` says; None: in its folder.
 
     Raises:
-        DataError: there is no index yet and no encoder to make it with; or something else is in its place.
+        DataError: there is no index yet and no encoder to make it with; or something else is in its place, or the index
+            keeps its rows somewhere else.
         VideoError: there is no index yet, and the folder has no videos to make it of.
     """
     if is_index(index_folder):
         migrate(index_folder)
         index = Index.open(index_folder)
+        if store not in (None, index.header.store):
+            kept = index.header.store or "its folder"
+            raise DataError(f"{index_folder} keeps its rows in {kept}, not in {store}; make another index for that")
         if encoder is None:
             return index
         is_same = encoder.fingerprint == index.header.encoder_fingerprint
         return Index(index_folder, index.header, encoder) if is_same else begin_successor(index, encoder)
     if encoder is None:
         raise DataError(f"{index_folder} is no index yet; say with which model to make it (--model RUN)")
-    find_videos(videos_folder)
-    return Index.create(index_folder, encoder, videos_folder)
+    num_bytes = sum(video.stat().st_size for video in find_videos(videos_folder))
+    expected = num_bytes // _BYTES_A_CLIP
+    return Index.create(index_folder, encoder, videos_folder, store=store, expected_clips=expected)
 
 
 def update_library(

@@ -5,7 +5,7 @@ length 1, is one query like any other, so a combination costs no more to search 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,9 +110,15 @@ def checked(embedding_D: Embeddings, dim: int) -> Embeddings:
     return embedding_D
 
 
-def captions_like(encoder: "SearchEncoder") -> Embeddings | None:
+def captions_like(open_encoder: Callable[[], "SearchEncoder"]) -> Embeddings | None:
     """Return embeddings of such texts as will be asked, `[N, D]`: the captions of the model's query bank, if any."""
     try:
-        return encoder.query_bank.rows()
+        return open_encoder().query_bank.rows()
     except PolyreelError:
         return None
+
+
+def check_page(k: int, offset: int) -> None:
+    """Raise ValueError unless k is 1 or more, and offset 0 or more."""
+    if k < 1 or offset < 0:
+        raise ValueError(f"k is {k} and offset {offset}; expected 1 or more, and 0 or more")

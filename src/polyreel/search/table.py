@@ -166,9 +166,9 @@ class ClipTable:
         )
         if condition := as_sql(wanted, self._table.schema):
             query = query.where(condition, prefilter=True)
-        found = query.select([*CLIP_COLUMNS, "_distance"]).limit(k).to_list()
-        rows = [{**row, "_score": 1.0 - row["_distance"]} for row in found]
-        return sorted(rows, key=lambda row: (-row["_score"], row["clip_id"]))
+        found: list[Row] = query.select([*CLIP_COLUMNS, "_distance"]).limit(k).to_list()
+        rows: list[Row] = [{**row, "_score": 1.0 - float(str(row["_distance"]))} for row in found]
+        return sorted(rows, key=lambda row: (-float(str(row["_score"])), str(row["clip_id"])))
 
     def nearest_ids(self, queries_QD: Embeddings) -> list[str]:
         """Return the id of the clip nearest to each query; none in an empty store."""
