@@ -59,6 +59,7 @@ def embeddings_of(video: str, generation: int) -> Embeddings:
 def write(folder: Path, notes: Path, seed: int, first_generation: int) -> None:
     """Replace videos until killed; note what is going to be committed, and that it was."""
     table, rng = ClipTable(folder, DIM), random.Random(seed)
+    len(table)  # what is loaded only once is loaded before the first moment at which it may be killed
     with notes.open("a") as stream:
         for generation in range(first_generation, first_generation + 1_000_000):
             videos = sorted(rng.sample([str(number) for number in range(VIDEOS)], VIDEOS_A_COMMIT))
@@ -75,13 +76,14 @@ def note(descriptor: int, line: dict[str, object]) -> None:
     os.fsync(descriptor)
 
 
-def read(folder: Path, stop: Event, wrong_file: Path, count_file: Path) -> None:
+def read(folder: Path, is_up: Event, stop: Event, wrong_file: Path, count_file: Path) -> None:
     """Ask for whole videos until told to stop; write down every answer that is not one whole generation."""
     table, rng, num_answers = ClipTable(folder, DIM), random.Random(os.getpid()), 0
     while not stop.is_set():
         video = str(rng.randrange(VIDEOS))
         found = table.nearest(np.ones(DIM, np.float32) / np.sqrt(DIM), 2 * CLIPS_EACH, Filter(videos=(video,)))
         num_answers += 1
+        is_up.set()
         ids = sorted(str(row["clip_id"]) for row in found)
         is_one_generation = len({row["user_generation"] for row in found}) == 1
         if ids != [f"{video}#{number}" for number in range(CLIPS_EACH)] or not is_one_generation:
@@ -125,14 +127,17 @@ def trial(folder: Path, number: int) -> dict[str, object]:
     """Let a writer write under readers, kill it, and look."""
     table, notes = folder / "index", folder / "notes.jsonl"
     processes, seed = multiprocessing.get_context("spawn"), 1000 + number
-    stop = processes.Event()
+    stop, are_up = processes.Event(), [processes.Event() for _ in range(2)]
     wrong_file, count_file = folder / f"wrong-{number}", folder / f"answers-{number}"
-    readers = [processes.Process(target=read, args=(table, stop, wrong_file, count_file)) for _ in range(2)]
+    readers = [processes.Process(target=read, args=(table, up, stop, wrong_file, count_file)) for up in are_up]
     _, _, last = noted(notes)
     writer = processes.Process(target=write, args=(table, notes, seed, last + 1))
-    for process in (*readers, writer):
+    for process in readers:
         process.start()
+    for up in are_up:
+        up.wait(120)
     size = notes.stat().st_size
+    writer.start()
     while notes.stat().st_size == size:
         time.sleep(0.005)
     time.sleep(random.Random(seed).uniform(0.0, 2.0))

@@ -132,10 +132,11 @@ def _otio_clip(moment: Moment, clock: FrameClock) -> Json:
 
 
 def _otio_range(start: int, length: int, rate: Fraction) -> Json:
-    first, duration = (
-        {"OTIO_SCHEMA": "RationalTime.1", "rate": float(rate), "value": float(at)} for at in (start, length)
-    )
-    return {"OTIO_SCHEMA": "TimeRange.1", "start_time": first, "duration": duration}
+    return {"OTIO_SCHEMA": "TimeRange.1", "start_time": _otio_time(start, rate), "duration": _otio_time(length, rate)}
+
+
+def _otio_time(frame: int, rate: Fraction) -> Json:
+    return {"OTIO_SCHEMA": "RationalTime.1", "rate": float(rate), "value": float(frame)}
 
 
 CUT_LISTS: dict[str, Callable[[Path, Sequence[Moment], Sequence[FrameClock], str], None]] = {
