@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
+from hypothesis.errors import Unsatisfiable
 
 from polyreel.search.index import Index
 from polyreel.web.access import COOKIE, Access
@@ -196,27 +197,21 @@ def test_whatever_the_description_allows_is_answered(indexed: Index) -> None:
     schemathesis = pytest.importorskip("schemathesis", reason="needs the extra dev: schemathesis")
     from hypothesis import HealthCheck, Phase, given, settings
 
-    access = Access(host_names=None, requests_a_minute=1_000_000)
-    app = create_app([Library(name="films", index=indexed)], access)
-    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
-    modes = schemathesis.GenerationMode
+    app = create_app([Library(name="films", index=indexed)], Access(host_names=None, requests_a_minute=1_000_000))
     asked: list[tuple[str, int]] = []
-    for found in schema.get_all_operations():
-        operation = found.ok()
-        for mode in (modes.POSITIVE, modes.NEGATIVE):
+
+    @settings(
+        max_examples=20, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+        suppress_health_check=[*HealthCheck],
+    )  # fmt: skip
+    def ask(case) -> None:
+        asked.append((case.operation.path, case.call().status_code))
+
+    for found in schemathesis.openapi.from_asgi("/openapi.json", app).get_all_operations():
+        for mode in schemathesis.GenerationMode:
             try:
-                cases = operation.as_strategy(generation_mode=mode)
-
-                @given(case=cases)
-                @settings(
-                    max_examples=25, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
-                    suppress_health_check=[*HealthCheck],
-                )  # fmt: skip
-                def ask(case: object, path: str = operation.path) -> None:
-                    asked.append((path, case.call().status_code))  # type: ignore[attr-defined]
-
-                ask()
-            except schemathesis.errors.SchemathesisError:
-                assert mode is modes.NEGATIVE, "only of an operation without arguments nothing improper can be made"
-    assert len(asked) > 200 and {status for _, status in asked} >= {200, 404, 422}
+                given(case=found.ok().as_strategy(generation_mode=mode))(ask)()
+            except (schemathesis.errors.SchemathesisError, Unsatisfiable):
+                assert mode is schemathesis.GenerationMode.NEGATIVE, "of no arguments nothing improper can be made"
+    assert len(asked) > 100 and {status for _, status in asked} >= {200, 404, 422}
     assert [one for one in asked if one[1] >= 500] == []

@@ -52,7 +52,7 @@ def doctor(
 
     Nothing is changed, and the network is not asked.
 
-    Example: polyreel doctor
+    Example: polyreel doctor --json
     """
     findings = examine(cache)
     if as_json:

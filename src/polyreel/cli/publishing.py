@@ -40,7 +40,8 @@ def export(
 
     model = fetched(run, is_quiet=False)
     is_ours = not is_published_model(model)
-    folder = output or (Path(run) if is_ours else Path(Path(run).name)) / ("onnx-int8" if is_int8 else "onnx")
+    beside = Path(run) if Path(run).is_dir() else Path(Path(run).name)
+    folder = output or beside / ("onnx-int8" if is_int8 else "onnx")
     if is_ours:
         from polyreel import Retriever
         from polyreel.models.onnx_export import export_onnx

@@ -138,13 +138,13 @@ def _bar_class(download: Download, progress: Progress) -> "type[tqdm]":
     """Make what the hub's library draws its progress with tell ours instead: of bytes that have arrived."""
     from tqdm import tqdm
 
-    class Told(tqdm):
+    class Told(tqdm):  # type: ignore[misc]  # tqdm ships no types
         def __init__(self, *args: object, **settings: object) -> None:
             super().__init__(*args, **{**settings, "file": StringIO(), "disable": False})
             self._counts_bytes = settings.get("unit") == "B" and "Reconstructing" in str(settings.get("desc"))
 
         def update(self, n: float | None = 1) -> bool | None:
-            changed = super().update(n)
+            changed: bool | None = super().update(n)
             if self._counts_bytes:
                 progress(min(self.n, download.num_bytes) / 1e6, download.num_bytes / 1e6, download.name)
             return changed
