@@ -23,7 +23,7 @@ from polyreel.models.retriever import Retriever
 from polyreel.progress import Progress, silent
 from polyreel.storage import Json, fingerprint
 from polyreel.training.kept_tower import KeptTower, keep_tower
-from polyreel.training.recipes import DataSettings, Recipe
+from polyreel.training.recipes import DataSettings, Recipe, TeacherSettings
 from polyreel.training.runs import best_of
 from polyreel.training.teachers import TeacherBank, open_run
 
@@ -83,9 +83,8 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
     tower = keep_tower(recipe, features)
     bank = None
     if recipe.objective.asks_teachers:
-        teachers = recipe.teachers
-        runs = teachers.runs if teachers.chosen == "all" else (best_of(teachers.runs),)
-        bank = TeacherBank.build(runs, whole, features, lang=teachers.lang, device=device, progress=progress)
+        runs, lang = _chosen(recipe.teachers), recipe.teachers.lang
+        bank = TeacherBank.build(runs, whole, features, lang=lang, device=device, progress=progress)
     _check_imitated(recipe, langs, bank)
     learnt = whole.in_langs(langs).first_captions(settings.captions_per_clip)
     start = None if recipe.start is None else open_run(Path(recipe.start))
@@ -110,6 +109,10 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
         tower=tower,
         inputs=inputs,
     )
+
+
+def _chosen(teachers: TeacherSettings) -> Sequence[str]:
+    return teachers.runs if teachers.chosen == "all" else [best_of(teachers.runs)]
 
 
 def open_dataset(settings: DataSettings, *, is_mapped: bool = False) -> Dataset:
