@@ -8,6 +8,7 @@ Shapes: `B` clips, `N` captions, `K` teachers, `D` dims.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -66,7 +67,9 @@ def cut_at_embeddings(
 
 
 def _by_lang(settings: ObjectiveSettings, batch: ParallelBatch) -> list[ParallelBatch]:
-    """Return one batch a language, or the whole where a term compares languages."""
+    """Return one batch a language, and one a language of pairs; or the whole where a term compares languages."""
     if settings.compares_langs:
         return [batch]
-    return [ParallelBatch(clips_B=batch.clips_B, by_lang={lang: part}) for lang, part in batch.by_lang.items()]
+    alone = replace(batch, by_lang={}, pairs={})
+    parts = [replace(alone, by_lang={lang: part}) for lang, part in batch.by_lang.items()]
+    return [*parts, *(replace(alone, pairs={lang: part}) for lang, part in batch.pairs.items())]

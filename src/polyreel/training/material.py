@@ -15,12 +15,14 @@ import torch
 
 from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
+from polyreel.data.pairs import Pairs, gather_pairs
 from polyreel.data.substitutes import with_substitutes
 from polyreel.errors import DataError, RecipeError
 from polyreel.models.devices import CPU
 from polyreel.models.retriever import Retriever
 from polyreel.progress import Progress, silent
 from polyreel.storage import Json, fingerprint
+from polyreel.training.beyond import bank_pairs
 from polyreel.training.recipes import DataSettings, Recipe
 from polyreel.training.teachers import TeacherBank, open_run
 
@@ -40,6 +42,8 @@ class Material:
         start: the model whose weights the student starts with; None: weights of its own.
         known: caption ids in the teachers' language that have a known word; None: all count.
         bank: teachers' embeddings of the training clips; None where nothing asks them.
+        pairs: sentence pairs by language code.
+        pair_bank: teachers' embeddings of the pairs' sentences; None where nothing asks them.
         inputs: fingerprints, for the record.
     """
 
@@ -50,7 +54,20 @@ class Material:
     start: Retriever | None
     known: frozenset[str] | None
     bank: TeacherBank | None
+    pairs: dict[str, Pairs]
+    pair_bank: TeacherBank | None
     inputs: dict[str, Json]
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """The languages of captions or pairs: all that the student learns."""
+        return tuple(dict.fromkeys([*self.langs, *self.pairs]))
+
+    @property
+    def training_texts(self) -> list[str]:
+        """What a tokenizer made from scratch learns its pieces from."""
+        of_pairs = [text for one in self.pairs.values() for text in one.texts]
+        return [*self.learnt.captions["text"].to_pylist(), *of_pairs]
 
 
 def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.device = CPU) -> Material:
@@ -72,7 +89,8 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
     whole, val = _split(dataset, recipe, progress)
     for part in filter(None, (whole, val)):
         _check_covered(part, features)
-    _check_can_choose(val, langs)
+    pairs = gather_pairs(recipe.pairs.files, lang=recipe.teachers.lang, most=recipe.pairs.most)
+    _check_can_choose(val, [*langs, *pairs])
     if not settings.langs and (idle := {*settings.captions_per_clip, *recipe.objective.lang_weight} - set(langs)):
         progress(0, 1, f"settings without effect: no captions in {', '.join(sorted(idle))}")
     bank = None
@@ -87,6 +105,11 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
         "features_fingerprint": features.fingerprint,
         "teacher_fingerprints": list(bank.fingerprints) if bank else [],
     }
+    if pairs:
+        inputs["pairs_fingerprint"] = fingerprint({lang: one.fingerprint for lang, one in pairs.items()})
+    pair_bank = None
+    if bank is not None and recipe.objective.pair_distillation_weight > 0:
+        pair_bank = bank_pairs(bank, recipe.teachers.runs, pairs)
     start = None if recipe.start is None else open_run(Path(recipe.start))
     if start is not None:
         inputs["start_fingerprint"] = start.fingerprint
@@ -101,6 +124,8 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
         start=start,
         known=None if words is None else _with_words(learnt.in_langs([recipe.teachers.lang]).captions, words),
         bank=bank,
+        pairs=pairs,
+        pair_bank=pair_bank,
         inputs=inputs,
     )
 

@@ -62,8 +62,8 @@ def distillation(
     if len(columns_R) == 0:
         return student_RC.sum() * 0
     student_RC, teacher_RC = student_RC / temperature, teacher_RC.detach() / temperature
-    by_text_R = _divergence(student_RC, teacher_RC)
-    by_clip_R = _divergence(student_RC[:, columns_R].T, teacher_RC[:, columns_R].T)
+    by_text_R = divergence(student_RC, teacher_RC)
+    by_clip_R = divergence(student_RC[:, columns_R].T, teacher_RC[:, columns_R].T)
     return weighted_mean(by_text_R, weights_R) + weighted_mean(by_clip_R, weights_R)
 
 
@@ -106,7 +106,7 @@ def pool_teachers(sims_KRC: Tensor, pooling: TeacherPooling, weights_K: Tensor |
             return torch.einsum("k,krc->rc", weights_K, sims_KRC)[None]
 
 
-def _divergence(student_RC: Tensor, teacher_RC: Tensor) -> Tensor:
+def divergence(student_RC: Tensor, teacher_RC: Tensor) -> Tensor:
     """KL(softmax(teacher) || softmax(student)) along the last dimension, one number a row."""
     log_student_RC, log_teacher_RC = log_softmax(student_RC, dim=-1), log_softmax(teacher_RC, dim=-1)
     return (log_teacher_RC.exp() * (log_teacher_RC - log_student_RC)).sum(-1)

@@ -23,8 +23,8 @@ def build_student(recipe: Recipe, material: Material) -> Retriever:
         recipe.video,
         material.features.settings,
         embed_dim=recipe.embed_dim,
-        langs=material.langs,
-        training_texts=material.learnt.captions["text"].to_pylist(),
+        langs=material.spoken,
+        training_texts=material.training_texts,
     )
     if material.start is not None:
         start_with(model, material.start)
