@@ -86,10 +86,10 @@ def table(rows: list[dict[str, float]]) -> str:
     lines = [
         "# A sample of the training clips for all of them",
         "",
-        f"{CLIPS:,} made-up clips, {SENTENCES} sentences, temperature {TEMPERATURE}, {DRAWS} draws; loss over all clips "
-        f"{rows[0]['loss']:.3f}. Certain: the {BATCH} clips of the batch and, for each sentence, its hard ones.",
+        f"{CLIPS:,} made-up clips, {SENTENCES} sentences, temperature {TEMPERATURE}, {DRAWS} draws; loss over all "
+        f"clips {rows[0]['loss']:.3f}. Certain: the {BATCH} clips of the batch and, for each sentence, its hard ones.",
         "",
-        "| hard a sentence | drawn | bias of the sum, % | bias of its log | −variance / 2 | bias of the loss | its RMS error |",
+        "| hard a sentence | drawn | bias of the sum, % | bias of its log | −variance / 2 | loss bias | RMS error |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:
