@@ -64,7 +64,7 @@ def test_a_sample_tends_to_the_full_sum_as_it_grows():
             found.append(bank_divergence(student[:, seen], teacher[:, seen], weights, TEMPERATURE))
         errors.append((torch.stack(found) - full).square().mean().sqrt().item())
     assert errors[0] > 2 * errors[1] > 4 * errors[2]
-    assert errors[2] < 0.02 * full.mean()
+    assert errors[2] < 0.03 * full.mean()
 
 
 def test_kept_embeddings_are_made_anew_on_schedule_and_one_step_sees_the_same():

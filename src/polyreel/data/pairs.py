@@ -10,8 +10,9 @@ import gzip
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO, cast
 from xml.etree import ElementTree
 
 from polyreel.errors import DataError, saying_which_extra
@@ -220,15 +221,16 @@ def _dataset_rows(name: str, lang: str) -> tuple[Iterator[Row], str]:
     except (OSError, ValueError, KeyError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataError(f"hf:{name} cannot be opened ({reason}); expected hf:NAME[:CONFIG[:SPLIT]]") from error
-    if "translation" in found.column_names:
-        found = found.flatten().rename_columns(
-            {f"translation.{code}": code for code in found.features["translation"].languages}
-            if hasattr(found.features["translation"], "languages")
-            else {f"translation.{code}": code for code in found.features["translation"]}
+    if "translation" in found.column_names and len(found):
+        codes, rows = (
+            {code for code in found[0]["translation"] if tagged_lang(code)},
+            (row["translation"] for row in found),
         )
-    codes = {column for column in found.column_names if tagged_lang(column) == column}
+    else:
+        codes, rows = {column for column in found.column_names if tagged_lang(column) == column}, iter(found)
+        codes -= {"id"} if len(codes) > 2 else set()  # a number, rather than Indonesian
     ours = _other(codes, lang, f"hf:{name}")
-    return ({code: row[code] or "" for code in (lang, ours)} for row in found), ours
+    return ({code: row[code] or "" for code in (lang, ours)} for row in rows), ours
 
 
 def _codes(words: Sequence[str]) -> tuple[str, str] | None:
@@ -249,15 +251,12 @@ def _other(codes: set[str], lang: str, where: str) -> str:
 def _opened(path: Path) -> TextIO:
     try:
         with _raw(path) as file:
-            raw = file.read()
-        from io import StringIO
-
-        return StringIO(raw.decode("utf-8-sig"))
+            return StringIO(file.read().decode("utf-8-sig"))
     except (OSError, EOFError) as error:
         raise DataError(f"{path} cannot be read ({error})") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
 
 
-def _raw(path: Path):  # noqa: ANN202
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+def _raw(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")

@@ -91,12 +91,12 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
         _check_covered(part, features)
     pairs = gather_pairs(recipe.pairs.files, lang=recipe.teachers.lang, most=recipe.pairs.most)
     _check_can_choose(val, [*langs, *pairs])
-    if not settings.langs and (idle := {*settings.captions_per_clip, *recipe.objective.lang_weight} - set(langs)):
+    named = {*settings.captions_per_clip, *recipe.objective.lang_weight}
+    if not settings.langs and (idle := named - {*langs, *pairs}):
         progress(0, 1, f"settings without effect: no captions in {', '.join(sorted(idle))}")
-    bank = None
+    bank, runs = None, recipe.teachers.runs
     if recipe.objective.asks_teachers:
-        teachers = recipe.teachers
-        bank = TeacherBank.build(teachers.runs, whole, features, lang=teachers.lang, device=device, progress=progress)
+        bank = TeacherBank.build(runs, whole, features, lang=recipe.teachers.lang, device=device, progress=progress)
     _check_imitated(recipe, langs, bank)
     learnt = whole.in_langs(langs).first_captions(settings.captions_per_clip)
     inputs: dict[str, Json] = {
@@ -107,9 +107,6 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
     }
     if pairs:
         inputs["pairs_fingerprint"] = fingerprint({lang: one.fingerprint for lang, one in pairs.items()})
-    pair_bank = None
-    if bank is not None and recipe.objective.pair_distillation_weight > 0:
-        pair_bank = bank_pairs(bank, recipe.teachers.runs, pairs)
     start = None if recipe.start is None else open_run(Path(recipe.start))
     if start is not None:
         inputs["start_fingerprint"] = start.fingerprint
@@ -125,9 +122,15 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
         known=None if words is None else _with_words(learnt.in_langs([recipe.teachers.lang]).captions, words),
         bank=bank,
         pairs=pairs,
-        pair_bank=pair_bank,
+        pair_bank=_ask_about_pairs(recipe, bank, pairs),
         inputs=inputs,
     )
+
+
+def _ask_about_pairs(recipe: Recipe, bank: TeacherBank | None, pairs: dict[str, Pairs]) -> TeacherBank | None:
+    if bank is None or recipe.objective.pair_distillation_weight == 0:
+        return None
+    return bank_pairs(bank, recipe.teachers.runs, pairs)
 
 
 def open_dataset(settings: DataSettings) -> Dataset:

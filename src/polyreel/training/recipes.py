@@ -231,8 +231,8 @@ def _without_keys(recipe: Recipe, idle: Sequence[str]) -> dict[str, object]:
     for dotted in idle:
         section, key = dotted.split(".")
         sections[section].pop(key, None)
-    langs = recipe.data.langs
     for section, key in (("data", "captions_per_clip"), ("objective", "lang_weight")):
+        langs = () if section == "objective" and recipe.pairs.files else recipe.data.langs
         named = sections[section].get(key, {})
         sections[section][key] = {lang: value for lang, value in named.items() if not langs or lang in langs}
     return values
