@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from polyreel.search.encoder import SearchEncoder
     from polyreel.search.index import Hit, Index
     from polyreel.search.library import update_library
+    from polyreel.training.add_language import add_language
     from polyreel.training.experiment import run_experiment
     from polyreel.training.loop import train
     from polyreel.training.recipe_files import load_recipe
@@ -70,6 +71,7 @@ __all__ = [
     "TranslationRun",
     "TranslationSettings",
     "Translator",
+    "add_language",
     "check",
     "compare",
     "describe",
@@ -121,6 +123,7 @@ _HOMES = {
     "search.encoder": ("SearchEncoder",),
     "search.index": ("Hit", "Index"),
     "search.library": ("update_library",),
+    "training.add_language": ("add_language",),
     "training.experiment": ("run_experiment",),
     "training.loop": ("train",),
     "training.recipe_files": ("load_recipe",),

@@ -5,7 +5,7 @@ said aloud; the test split is never opened.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,20 +99,8 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
         bank = TeacherBank.build(runs, whole, features, lang=recipe.teachers.lang, device=device, progress=progress)
     _check_imitated(recipe, langs, bank)
     learnt = whole.in_langs(langs).first_captions(settings.captions_per_clip)
-    inputs: dict[str, Json] = {
-        "dataset": dataset.name,
-        "dataset_fingerprint": dataset.fingerprint,
-        "features_fingerprint": features.fingerprint,
-        "teacher_fingerprints": list(bank.fingerprints) if bank else [],
-    }
-    if pairs:
-        inputs["pairs_fingerprint"] = fingerprint({lang: one.fingerprint for lang, one in pairs.items()})
     start = None if recipe.start is None else open_run(Path(recipe.start))
-    if start is not None:
-        inputs["start_fingerprint"] = start.fingerprint
     words = None if settings.known_words is None else _read_words(settings.known_words)
-    if words is not None:
-        inputs["known_words_fingerprint"] = fingerprint(sorted(words))
     return Material(
         learnt=learnt,
         val=val,
@@ -123,8 +111,28 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
         bank=bank,
         pairs=pairs,
         pair_bank=_ask_about_pairs(recipe, bank, pairs),
-        inputs=inputs,
+        inputs={
+            "dataset": dataset.name,
+            "dataset_fingerprint": dataset.fingerprint,
+            "features_fingerprint": features.fingerprint,
+            "teacher_fingerprints": list(bank.fingerprints) if bank else [],
+            **_further_inputs(pairs, start, words),
+        },
     )
+
+
+def _further_inputs(
+    pairs: Mapping[str, Pairs], start: Retriever | None, words: frozenset[str] | None
+) -> dict[str, Json]:
+    """Return the fingerprints of what not every recipe reads."""
+    inputs: dict[str, Json] = {}
+    if pairs:
+        inputs["pairs_fingerprint"] = fingerprint({lang: one.fingerprint for lang, one in pairs.items()})
+    if start is not None:
+        inputs["start_fingerprint"] = start.fingerprint
+    if words is not None:
+        inputs["known_words_fingerprint"] = fingerprint(sorted(words))
+    return inputs
 
 
 def _ask_about_pairs(recipe: Recipe, bank: TeacherBank | None, pairs: dict[str, Pairs]) -> TeacherBank | None:
