@@ -10,6 +10,7 @@ Shapes: `P` pairs of one language in a step, `S` candidates, `D` dims, `K` teach
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from polyreel.models.tokens import Tokens
@@ -105,9 +106,9 @@ def pair_losses(settings: ObjectiveSettings, scored: ScoredPairs, weights_K: Ten
         over = scored.over_bank
         pooled_KPS = pool_teachers(over.teachers_KVS, settings.teacher_pooling, weights_K)
         temperature = settings.distillation_temperature
-        divergence_P = sum(
-            bank_divergence(over.student_VS, one, over.log_weights_S, temperature) for one in pooled_KPS
-        ) / len(pooled_KPS)
+        divergence_P = torch.stack(
+            [bank_divergence(over.student_VS, one, over.log_weights_S, temperature) for one in pooled_KPS]
+        ).mean(0)
         trust_P = trust(divergence_P, settings.pair_doubt)
         losses["pair_distillation"] = weighted_mean(divergence_P, trust_P)
     if scored.english_PD is not None:
