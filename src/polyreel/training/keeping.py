@@ -3,11 +3,12 @@
 `kept/` of a run holds the student's embeddings of the training clips and of the validation clips, the captions of both,
 and every teacher: its model and its embeddings of the training clips. Teachers' files are hard links where the disk can
 do that, and so cost no room and stay when the teacher's own run is deleted; elsewhere they are copies. A run without
-teachers is its own teacher.
+teachers, or with one that is no model of ours, is its own teacher.
 """
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
 from polyreel.data.parquet import read_parquet
-from polyreel.errors import DataError
+from polyreel.errors import DataError, RecipeError
 from polyreel.models.retriever import Retriever
 from polyreel.storage import write_aside
 from polyreel.training.material import Material
@@ -67,10 +68,9 @@ def keep(folder: RunFolder, model: Retriever, material: Material, teachers: tupl
             _write_clips(aside / "val_clips.npy", model, material.val, material.features)
             pq.write_table(material.val.captions.select(_COLUMNS), aside / "val_captions.parquet")
             pq.write_table(pa.table({"clip_id": material.val.clip_ids}), aside / "val_clips.parquet")
-        clips = [] if material.bank is None else material.bank.clip_files
-        for number, (run, file) in enumerate(zip(teachers, clips, strict=False)):
-            link(model_of(Path(run)), aside / "teachers" / str(number) / "model")
-            link(file, aside / "teachers" / str(number) / "clips.npy")
+        for number, (model_folder, clips) in enumerate(_teachers(material, teachers)):
+            link(model_folder, aside / "teachers" / str(number) / "model")
+            link(clips, aside / "teachers" / str(number) / "clips.npy")
 
 
 def open_kept(run: Path) -> Kept:
@@ -109,6 +109,14 @@ def link(source: Path, place: Path) -> None:
             os.link(file, target)
         except OSError:
             shutil.copyfile(file, target)
+
+
+def _teachers(material: Material, runs: tuple[str, ...]) -> list[tuple[Path, Path]]:
+    """Return every teacher's model and clips; none at all where one of them is no model that can be kept."""
+    clips = [] if material.bank is None else material.bank.clip_files
+    with suppress(RecipeError):
+        return list(zip([model_of(Path(run)) for run in runs], clips, strict=False))
+    return []
 
 
 def _write_clips(file: Path, model: Retriever, dataset: Dataset, features: FeatureStore) -> None:
