@@ -10,7 +10,7 @@ from polyreel.training.crosslingual import imitation, one_to_k, text_contrast, w
 from polyreel.training.neighbours import choose_partials, max_margin, partial_order, regression, softmax_regression
 from polyreel.training.objective_settings import TERMS, ObjectiveSettings
 from polyreel.training.objectives import contrastive, distillation, pool_teachers
-from polyreel.training.scoring import OwnEnglish, ScoredBatch, ScoredLang, Taught
+from polyreel.training.scored import OwnEnglish, ScoredBatch, ScoredLang, Taught
 from polyreel.training.terms import objective
 
 CLIPS, WIDTH, TEACHERS = 5, 6, 2
