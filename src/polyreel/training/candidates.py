@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polyreel.training.batches import Candidates, Ints
+from polyreel.data.mapped import Ints
+from polyreel.training.batches import Candidates
 from polyreel.training.objective_settings import TeacherPooling
 from polyreel.training.objectives import pool_teachers
 from polyreel.training.teachers import TeacherBank

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from polyreel.data.mapped import Ints
 from polyreel.models.devices import placed
 from polyreel.models.retriever import Retriever
 from polyreel.models.tokens import Tokens
-from polyreel.training.batches import Ints
 from polyreel.training.pairs import WithPairs
 
 

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from polyreel.data.mapped import Ints
 from polyreel.models.tokens import Tokens
-from polyreel.training.batches import Ints, PairRows
+from polyreel.training.batches import PairRows
 from polyreel.training.crosslingual import imitation
 from polyreel.training.objective_settings import ObjectiveSettings
 from polyreel.training.objectives import pool_teachers, weighted_mean

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from polyreel.training.batches import Ints
+from polyreel.data.mapped import Ints
 from polyreel.training.pairs import ScoredPairs
 from polyreel.training.whole_bank import OverBank
 

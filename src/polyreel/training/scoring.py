@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from polyreel.data.mapped import Ints
 from polyreel.models.devices import placed
 from polyreel.models.retriever import Retriever
-from polyreel.training.batches import CaptionTable, Ints, LangRows, PairRows, ParallelBatch
+from polyreel.training.batches import CaptionTable, LangRows, PairRows, ParallelBatch
 from polyreel.training.beyond import Beyond
 from polyreel.training.embedding import Embedder
 from polyreel.training.pairs import ScoredPairs

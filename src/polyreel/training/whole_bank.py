@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from polyreel.data.mapped import Ints
 from polyreel.models.devices import placed
-from polyreel.training.batches import Candidates, Ints
+from polyreel.training.batches import Candidates
 from polyreel.training.objectives import divergence, weighted_mean
 
 EMBEDDED_AT_ONCE = 4096
