@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from polyreel.search.hits import Hit
     from polyreel.search.index import Index
     from polyreel.search.library import update_library
+    from polyreel.training.add_language import add_language
     from polyreel.training.experiment import run_experiment
     from polyreel.training.loop import train
     from polyreel.training.recipe_files import load_recipe
@@ -73,6 +74,7 @@ __all__ = [
     "TranslationRun",
     "TranslationSettings",
     "Translator",
+    "add_language",
     "check",
     "compare",
     "describe",
@@ -126,6 +128,7 @@ _HOMES = {
     "search.hits": ("Hit",),
     "search.index": ("Index",),
     "search.library": ("update_library",),
+    "training.add_language": ("add_language",),
     "training.experiment": ("run_experiment",),
     "training.loop": ("train",),
     "training.recipe_files": ("load_recipe",),

@@ -6,7 +6,7 @@ from torch.nn.functional import normalize
 
 from polyreel.training.blocks import IN_BLOCKS, descend_in_blocks
 from polyreel.training.objective_settings import ObjectiveSettings
-from polyreel.training.scoring import AskedLang, ScoredBatch, ScoredLang
+from polyreel.training.scored import AskedLang, ScoredBatch, ScoredLang
 from polyreel.training.terms import objective
 
 CLIPS, ROWS, WIDTH, TEACHERS = 11, 8, 5, 3

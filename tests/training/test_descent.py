@@ -20,6 +20,8 @@ EVERYTHING = {
     "self_teaching_weight": 0.3,
     "teacher_pooling": "learnt",
 }
+PAIRS = {"pair_distillation_weight": 0.5, "pair_alignment_weight": 0.5}
+BEYOND = PAIRS | {"whole_bank_weight": 0.5}
 BETWEEN_LANGS = {"text_contrast_weight": 0.5, "conditional_weight": 0.5, "one_to_k_weight": 0.5}
 DEEP = {"text": {"num_layers": 2}, "video": {"pooling": "transformer", "width": 16, "num_layers": 1}}
 
@@ -33,7 +35,8 @@ def teachers(recipe, tmp_path_factory):
 
 def gradients(asked, folder, is_cut):
     training = Training(asked, gather_material(asked), RunFolder(folder))
-    batch = next(sample_batches(training.table, 16, "independent", seed=1))
+    drawn = sample_batches(training.table, 16, "independent", seed=1)
+    batch = next(training.beyond.added_to(drawn, first_step=0))
     logits_K = training.stepper.teacher_logits_K
     weights_K = None if logits_K is None else logits_K.softmax(0)
     arguments = (training.scorer, asked.objective, batch, weights_K)
@@ -43,11 +46,17 @@ def gradients(asked, folder, is_cut):
     return loss, found | ({} if logits_K is None else {"teachers": logits_K.grad})
 
 
-@pytest.mark.parametrize("terms", [EVERYTHING, EVERYTHING | BETWEEN_LANGS, {"contrastive_weight": 1}])
+CASES = [EVERYTHING, EVERYTHING | BETWEEN_LANGS | BEYOND, {"contrastive_weight": 1}, BEYOND, PAIRS]
+
+
+@pytest.mark.parametrize("terms", CASES)
 @pytest.mark.parametrize("chunk", [None, 1, 5])
 def test_the_loss_and_all_gradients_are_those_of_the_plain_batch(recipe, teachers, tmp_path, terms, chunk):
-    runs = teachers if "distillation_weight" in terms else []
-    plain = recipe(**DEEP, objective=terms, teachers={"runs": runs})
+    runs = teachers if len(terms) > 1 else []
+    pairs = tmp_path / "toy.en-sw.tsv"
+    pairs.write_text("a red dog\tmbwa mwekundu\na blue cat\tpaka wa bluu\na horse\tfarasi\n", encoding="utf-8")
+    beyond = {"pairs": {"files": [str(pairs)], "size": 2}, "bank": {"sample": 4, "hard": 1}}
+    plain = recipe(**DEEP, objective=terms, teachers={"runs": runs}, **beyond)
     cut = plain.model_copy(update={"machine": plain.machine.model_copy(update={"chunk": chunk})})
     loss, expected = gradients(plain, tmp_path / "plain", is_cut=False)
     other, found = gradients(cut, tmp_path / "cut", is_cut=True)

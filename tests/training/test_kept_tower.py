@@ -16,6 +16,7 @@ from polyreel.models.pretrained import open_texts
 from polyreel.models.retriever import Retriever
 from polyreel.search.index import Index
 from polyreel.storage import read_json
+from polyreel.training.keeping import open_kept
 from polyreel.training.loop import train
 from polyreel.training.material import gather_material
 from polyreel.training.recipe_files import load_recipe
@@ -101,6 +102,47 @@ def test_a_student_keeps_the_space_and_says_so(company):
     assert model.space == english.fingerprint != model.fingerprint
     assert read_json(run / "run.json")["space_fingerprint"] == english.fingerprint
     assert not list(model.video.parameters())
+
+
+def test_a_clips_space_is_learnt_from_pairs_alone_and_asked_once(company):
+    """No German caption, no run of a teacher: its bank of pairs lies beside the dataset."""
+    world = Dataset.open(company / "world")
+    texts = {(row["caption_id"], row["lang"]): row["text"] for row in world.split("train").captions.to_pylist()}
+    rows = [f"{text}\t{texts[one, 'de']}\n" for (one, lang), text in texts.items() if lang == "en"]
+    (company / "pairs.en-de.tsv").write_text("".join(rows), encoding="utf-8")
+    changes = ['data.langs=["en"]', f'pairs.files=["{company}/pairs.en-de.tsv"]', "objective.whole_bank_weight=0.5"]
+    asked = load_recipe(company / "recipe.toml", [*changes, "objective.pair_distillation_weight=5.0"])
+    run = train(asked, company / "paired")
+    banks = list((company / "world" / "prepared").glob("pairs-*.npy"))
+    gather_material(asked)
+    assert len(banks) == 1 and list((company / "world" / "prepared").glob("pairs-*.npy")) == banks
+    features = world.features("english")
+    model, before = Retriever.load(run / "model"), DualEncoder(open_texts(company / "english"), features.settings)
+    clips = before.encode_clips([features[clip_id] for clip_id in world.clip_ids])
+    german = world.in_langs(["de"]).captions
+    own = [world.clip_ids.index(clip_id) for clip_id in german["clip_id"].to_pylist()]
+    hits = []
+    for encoder in (before, model):
+        sims = encoder.encode_text(german["text"].to_pylist()) @ clips.T
+        hits.append(np.mean((sims > sims[np.arange(len(own)), own][:, None]).sum(1) < FOUND_AT))
+    assert model.langs == ("en", "de") and hits[1] > max(hits[0] + 0.1, 2 * FOUND_AT / NUM_CLIPS)
+    assert open_kept(run).teachers == (), "a teacher that is no run is not kept; the run is its own"
+
+
+def test_the_best_of_several_teachers_is_asked_of_pairs_and_kept(toy, recipe, tmp_path):
+    runs = [
+        str(train(recipe(data={"langs": ["en"]}, schedule={"steps": steps}), tmp_path / str(steps)))
+        for steps in (2, 60)
+    ]
+    (tmp_path / "toy.en-sw.tsv").write_text("a red dog\tmbwa mwekundu\na blue cat\tpaka wa bluu\n", "utf-8")
+    teachers = {"runs": runs, "chosen": "best"}
+    pairs = {"files": [str(tmp_path / "toy.en-sw.tsv")]}
+    objective = {"pair_distillation_weight": 1.0}
+    asked = recipe(teachers=teachers, pairs=pairs, objective=objective, schedule={"steps": 2})
+    run = train(asked, tmp_path / "run")
+    assert not list((tmp_path / "2" / "bank").glob("pairs-*")) and list((tmp_path / "60" / "bank").glob("pairs-*"))
+    (kept,) = open_kept(run).teachers
+    assert Retriever.load(kept / "model").fingerprint == Retriever.load(tmp_path / "60" / "model").fingerprint
 
 
 @pytest.mark.parametrize(

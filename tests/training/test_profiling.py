@@ -50,6 +50,17 @@ def test_a_profile_of_a_recipe_leaves_no_run(recipe, tmp_path):
         profile(recipe(objective={"contrastive_weight": 0}))
 
 
+def test_what_a_step_looks_at_beyond_its_batch_is_profiled_with_it(recipe, tmp_path):
+    teacher = train(recipe(data={"langs": ["en"]}, schedule={"steps": 2}), tmp_path / "teacher")
+    pairs = tmp_path / "toy.en-sw.tsv"
+    pairs.write_text("a red dog\tmbwa mwekundu\na blue cat\tpaka wa bluu\n", encoding="utf-8")
+    objective = {"whole_bank_weight": 1.0, "pair_distillation_weight": 1.0, "pair_alignment_weight": 1.0}
+    found = profile(
+        recipe(objective=objective, teachers={"runs": [str(teacher)]}, pairs={"files": [str(pairs)]}), num_steps=1
+    )
+    assert found.num_captions == 32 + 2
+
+
 @pytest.mark.parametrize(("operations", "bound"), [(1000, "matrix products"), (10, "bytes")])
 def test_the_larger_bound_is_named(operations, bound):
     found = StepProfile(

@@ -10,8 +10,9 @@ from polyreel.training.crosslingual import imitation, one_to_k, text_contrast, w
 from polyreel.training.neighbours import choose_partials, max_margin, partial_order, regression, softmax_regression
 from polyreel.training.objective_settings import TERMS, ObjectiveSettings
 from polyreel.training.objectives import contrastive, distillation, pool_teachers
-from polyreel.training.scoring import OwnEnglish, ScoredBatch, ScoredLang, Taught
+from polyreel.training.scored import OwnEnglish, ScoredBatch, ScoredLang, Taught
 from polyreel.training.terms import objective
+from polyreel.training.whole_bank import OverBank
 
 CLIPS, WIDTH, TEACHERS = 5, 6, 2
 COLUMNS = {"en": [0, 1, 2, 3, 4], "de": [3, 0, 4], "sw": [2, 3]}
@@ -234,16 +235,25 @@ def test_every_term_bears_a_language_absent_from_the_batch_and_no_gradient_reach
         texts_RD=torch.zeros(0, WIDTH, requires_grad=True),
         student_RC=torch.zeros(0, CLIPS, requires_grad=True),
         columns_R=none,
-        taught=Taught(rows_V=none, sims_KVC=teachers, texts=(torch.zeros(0, WIDTH),) * TEACHERS),
+        taught=Taught(
+            rows_V=none,
+            sims_KVC=teachers,
+            texts=(torch.zeros(0, WIDTH),) * TEACHERS,
+            over_bank=OverBank(student_VS=teachers[0], teachers_KVS=teachers, log_weights_S=torch.zeros(CLIPS)),
+        ),
         own=OwnEnglish(rows_U=none, texts_UD=torch.zeros(0, WIDTH)),
     )
     english = batch.by_lang["en"]
+    texts = english.texts_RD.clone().requires_grad_()
+    sims_KVC = english.taught.sims_KVC.clone().requires_grad_()
     taught = Taught(
         rows_V=english.taught.rows_V,
-        sims_KVC=english.taught.sims_KVC.clone().requires_grad_(),
+        sims_KVC=sims_KVC,
         texts=tuple(texts.clone().requires_grad_() for texts in english.taught.texts),
+        over_bank=OverBank(
+            student_VS=texts @ batch.clips_CD.T, teachers_KVS=sims_KVC, log_weights_S=torch.zeros(CLIPS)
+        ),
     )
-    texts = english.texts_RD.clone().requires_grad_()
     there = ScoredLang(texts_RD=texts, student_RC=texts @ batch.clips_CD.T, columns_R=english.columns_R, taught=taught)
     loss = objective(
         only(**{f"{term}_weight": 1}), ScoredBatch(clips_CD=batch.clips_CD, by_lang={"en": there, "sw": nothing})

@@ -6,6 +6,7 @@ from typer import Exit, Option, Typer
 
 from polyreel import __version__
 from polyreel.cli import (
+    adding,
     browsing,
     cutting,
     data,
@@ -77,6 +78,7 @@ app.command("translate")(translation.translate)
 app.command("judge")(quality.judge)
 app.command("convert")(translation.convert)
 app.command("train")(training.train)
+app.command("add-language")(adding.add_language)
 app.command("profile")(training.profile)
 app.command("bank")(training.bank)
 app.command("evaluate")(evaluation.evaluate)

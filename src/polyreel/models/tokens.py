@@ -35,6 +35,12 @@ class Tokens:
         ids = np.fromiter((token for text in lists for token in text), np.int32, int(offsets[-1]))
         return cls(ids=ids, offsets=offsets)
 
+    @classmethod
+    def joined(cls, parts: Sequence["Tokens"]) -> "Tokens":
+        """Put the texts of several one after the other."""
+        lengths = np.concatenate([np.zeros(1, np.int64), *(part.lengths for part in parts)])
+        return cls(ids=np.concatenate([part.ids[: part.offsets[-1]] for part in parts]), offsets=np.cumsum(lengths))
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

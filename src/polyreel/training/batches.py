@@ -6,7 +6,7 @@ share one, and the teachers' embeddings are kept by sentence.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
 
@@ -75,16 +75,56 @@ class LangRows:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PairRows:
+    """One language's sentence pairs of a step: P of them, none with a video.
+
+    Attributes:
+        rows_P: the sentences in that language, as positions in the tokens, behind all captions.
+        english_P: the same sentences in the teachers' language, likewise.
+        bank_rows_P: their rows in the bank of pairs.
+    """
+
+    rows_P: Ints
+    english_P: Ints
+    bank_rows_P: Ints
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """The clips that a step's sentences are compared with beyond the batch: the batch's own, then others; S in all.
+
+    Attributes:
+        step: number of the step, from 0.
+        others_T: clips outside the batch, as positions in the bank.
+        log_weights_S: logarithm of how many clips each stands for, the batch's first.
+    """
+
+    step: int
+    others_T: Ints
+    log_weights_S: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ParallelBatch:
-    """B distinct clips and at most one caption of each in every language."""
+    """B distinct clips, at most one caption of each in every language, and what is looked at beyond them.
+
+    Attributes:
+        clips_B: the clips.
+        by_lang: the captions by language code.
+        pairs: sentence pairs by language code.
+        candidates: clips that sentences are compared with beyond these; None: none.
+    """
 
     clips_B: Ints
     by_lang: dict[str, LangRows]
+    pairs: dict[str, PairRows] = field(default_factory=dict)
+    candidates: Candidates | None = None
 
     @property
     def rows_N(self) -> Ints:
-        """The captions of all languages, language after language."""
-        return np.concatenate([part.rows_R for part in self.by_lang.values()])
+        """The captions of all languages, language after language, then the pairs' sentences likewise."""
+        captions = [part.rows_R for part in self.by_lang.values()]
+        return np.concatenate([*captions, *(part.rows_P for part in self.pairs.values())])
 
 
 def sample_batches(

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from polyreel.training.objective_settings import ObjectiveSettings
 from polyreel.training.objectives import divergence, pool_teachers
-from polyreel.training.scoring import AskedLang
+from polyreel.training.scored import AskedLang
 from polyreel.training.terms import Loss, weight_of
 
 IN_BLOCKS = ("contrastive", "distillation")

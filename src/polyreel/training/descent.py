@@ -8,6 +8,7 @@ Shapes: `B` clips, `N` captions, `R` captions of a part of the batch, `K` teache
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -75,12 +76,12 @@ def descend_by_lang(
     Args:
         scorer: knows what teachers say.
         settings: the objective.
-        batch: clips, and captions of all languages.
+        batch: clips, captions of all languages, and pairs.
         embedded: their embeddings.
         grads: the embeddings' gradients so far.
         weights_K: the teachers' weights, where they are learnt; a leaf.
     """
-    for part, rows in _parts(batch, is_whole=False):
+    for part, rows in _parts(replace(batch, pairs={}), is_whole=False):
         [(lang, captions)] = part.by_lang.items()
         yield descend_in_blocks(
             settings,
@@ -91,25 +92,28 @@ def descend_by_lang(
             teachers_lang=scorer.teachers_lang,
             teacher_weights_K=weights_K,
         )
-    if weights_K is not None or set(settings.active_terms) - set(IN_BLOCKS):
-        for part, rows in _parts(batch, is_whole=settings.compares_langs):
-            leaves = embedded[0].detach().requires_grad_(), embedded[1][rows].detach().requires_grad_()
-            loss = objective(settings, scorer.compare(part, leaves, weights_K), but=IN_BLOCKS)
-            if loss.total.requires_grad:
-                loss.total.backward()  # type: ignore[no-untyped-call]
-            for leaf, grad in zip(leaves, (grads[0], grads[1][rows]), strict=True):
-                if leaf.grad is not None:
-                    grad += leaf.grad
-            yield Loss(total=loss.total.detach(), parts=loss.parts)
+    is_in_blocks = weights_K is None and set(settings.active_terms) <= set(IN_BLOCKS)
+    for part, rows in _parts(batch, is_whole=settings.compares_langs):
+        if is_in_blocks and not part.pairs:
+            continue
+        leaves = embedded[0].detach().requires_grad_(), embedded[1][rows].detach().requires_grad_()
+        loss = objective(settings, scorer.compare(part, leaves, weights_K), but=IN_BLOCKS)
+        if loss.total.requires_grad:
+            loss.total.backward()  # type: ignore[no-untyped-call]
+        for leaf, grad in zip(leaves, (grads[0], grads[1][rows]), strict=True):
+            if leaf.grad is not None:
+                grad += leaf.grad
+        yield Loss(total=loss.total.detach(), parts=loss.parts)
 
 
 def _parts(batch: ParallelBatch, *, is_whole: bool) -> Iterator[tuple[ParallelBatch, slice]]:
-    """Yield one batch a language, or the whole, each with the places of its captions."""
+    """Yield one batch a language and one a language of pairs, or the whole, each with the places of its texts."""
     if is_whole:
         yield batch, slice(0, len(batch.rows_N))
         return
-    first = 0
-    for lang, part in batch.by_lang.items():
-        last = first + len(part.rows_R)
-        yield ParallelBatch(clips_B=batch.clips_B, by_lang={lang: part}), slice(first, last)
+    first, alone = 0, replace(batch, by_lang={}, pairs={})
+    parts = [replace(alone, by_lang={lang: part}) for lang, part in batch.by_lang.items()]
+    for part in [*parts, *(replace(alone, pairs={lang: rows}) for lang, rows in batch.pairs.items())]:
+        last = first + len(part.rows_N)
+        yield part, slice(first, last)
         first = last

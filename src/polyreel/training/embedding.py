@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from polyreel.data.mapped import Ints
 from polyreel.models.devices import placed
 from polyreel.models.retriever import Retriever
 from polyreel.models.tokens import Tokens
-from polyreel.training.batches import Ints
+from polyreel.training.pairs import WithPairs
 
 
 class Embedder(nn.Module):
@@ -25,7 +26,7 @@ class Embedder(nn.Module):
 
     Args:
         model: the student.
-        tokens: of all captions.
+        tokens: of all captions, and of sentence pairs behind them.
         frames: of all clips, and their mask, as the video tower prepares them.
         sees_clips: whether the video tower learns; otherwise no gradient reaches it.
         chunk: clips or captions embedded at a time; None: all.
@@ -35,7 +36,7 @@ class Embedder(nn.Module):
     def __init__(
         self,
         model: Retriever,
-        tokens: Tokens,
+        tokens: Tokens | WithPairs,
         frames: tuple[Tensor, Tensor],
         *,
         sees_clips: bool = True,

@@ -5,7 +5,7 @@ said aloud; the test split is never opened.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,14 +16,16 @@ import torch
 from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
 from polyreel.data.mapped import Texts
+from polyreel.data.pairs import Pairs, gather_pairs
 from polyreel.data.substitutes import with_substitutes
 from polyreel.errors import DataError, RecipeError
 from polyreel.models.devices import CPU
 from polyreel.models.retriever import Retriever
 from polyreel.progress import Progress, silent
 from polyreel.storage import Json, fingerprint
+from polyreel.training.beyond import bank_pairs
 from polyreel.training.kept_tower import KeptTower, keep_tower
-from polyreel.training.recipes import DataSettings, Recipe, TeacherSettings
+from polyreel.training.recipes import DataSettings, Recipe
 from polyreel.training.runs import best_of
 from polyreel.training.teachers import TeacherBank, open_run
 
@@ -43,7 +45,10 @@ class Material:
         start: the model whose weights the student starts with; None: weights of its own.
         known: caption ids in the teachers' language that have a known word; None: all count.
         bank: teachers' embeddings of the training clips; None where nothing asks them.
+        teachers: names of those that are asked, in the bank's order.
         tower: the teacher's video tower, which the student keeps; None: it has its own.
+        pairs: sentence pairs by language code.
+        pair_bank: teachers' embeddings of the pairs' sentences; None where nothing asks them.
         inputs: fingerprints, for the record.
     """
 
@@ -54,8 +59,22 @@ class Material:
     start: Retriever | None
     known: frozenset[str] | None
     bank: TeacherBank | None
+    teachers: tuple[str, ...]
     tower: KeptTower | None
+    pairs: dict[str, Pairs]
+    pair_bank: TeacherBank | None
     inputs: dict[str, Json]
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """The languages of captions or pairs: all that the student learns."""
+        return tuple(dict.fromkeys([*self.langs, *self.pairs]))
+
+    @property
+    def training_texts(self) -> Texts:
+        """What a tokenizer made from scratch learns its pieces from; the captions stay mapped."""
+        of_pairs = [pa.array(one.texts, pa.string()) for one in self.pairs.values()]
+        return Texts(pa.chunked_array([*self.learnt.captions["text"].chunks, *of_pairs], pa.string()))
 
 
 def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.device = CPU) -> Material:
@@ -77,27 +96,21 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
     whole, val = _split(dataset, recipe, progress)
     for part in filter(None, (whole, val)):
         _check_covered(part, features)
-    _check_can_choose(val, langs)
-    if not settings.langs and (idle := {*settings.captions_per_clip, *recipe.objective.lang_weight} - set(langs)):
+    pairs = gather_pairs(recipe.pairs.files, lang=recipe.teachers.lang, most=recipe.pairs.most)
+    _check_can_choose(val, [*langs, *pairs])
+    named = {*settings.captions_per_clip, *recipe.objective.lang_weight}
+    if not settings.langs and (idle := named - {*langs, *pairs}):
         progress(0, 1, f"settings without effect: no captions in {', '.join(sorted(idle))}")
-    tower = keep_tower(recipe, features)
-    bank = None
-    if recipe.objective.asks_teachers:
-        runs, lang = _chosen(recipe.teachers), recipe.teachers.lang
-        bank = TeacherBank.build(runs, whole, features, lang=lang, device=device, progress=progress)
+    tower, teachers = keep_tower(recipe, features), _choose(recipe)
+    bank = pair_bank = None
+    if teachers:
+        bank = TeacherBank.build(teachers, whole, features, lang=recipe.teachers.lang, device=device, progress=progress)
+        if recipe.objective.pair_distillation_weight > 0:
+            pair_bank = bank_pairs(bank, teachers, pairs, dataset, features, device)
     _check_imitated(recipe, langs, bank)
     learnt = whole.in_langs(langs).first_captions(settings.captions_per_clip)
     start = None if recipe.start is None else open_run(Path(recipe.start))
     words = None if settings.known_words is None else _read_words(settings.known_words)
-    inputs: dict[str, Json] = {
-        "dataset": dataset.name,
-        "dataset_fingerprint": dataset.fingerprint,
-        "features_fingerprint": features.fingerprint,
-        "teacher_fingerprints": list(bank.fingerprints) if bank else [],
-        **({} if start is None else {"start_fingerprint": start.fingerprint}),
-        **({} if tower is None else {"space_fingerprint": tower.space}),
-        **({} if words is None else {"known_words_fingerprint": fingerprint(sorted(words))}),
-    }
     return Material(
         learnt=learnt,
         val=val,
@@ -106,13 +119,41 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
         start=start,
         known=None if words is None else _with_words(learnt.in_langs([recipe.teachers.lang]).captions, words),
         bank=bank,
+        teachers=teachers,
         tower=tower,
-        inputs=inputs,
+        pairs=pairs,
+        pair_bank=pair_bank,
+        inputs={
+            "dataset": dataset.name,
+            "dataset_fingerprint": dataset.fingerprint,
+            "features_fingerprint": features.fingerprint,
+            "teacher_fingerprints": list(bank.fingerprints) if bank else [],
+            **_further_inputs(pairs, start, tower, words),
+        },
     )
 
 
-def _chosen(teachers: TeacherSettings) -> Sequence[str]:
-    return teachers.runs if teachers.chosen == "all" else [best_of(teachers.runs)]
+def _choose(recipe: Recipe) -> tuple[str, ...]:
+    """Return the teachers that are asked."""
+    if not recipe.objective.asks_teachers:
+        return ()
+    return recipe.teachers.runs if recipe.teachers.chosen == "all" else (best_of(recipe.teachers.runs),)
+
+
+def _further_inputs(
+    pairs: Mapping[str, Pairs], start: Retriever | None, tower: KeptTower | None, words: frozenset[str] | None
+) -> dict[str, Json]:
+    """Return the fingerprints of what not every recipe reads."""
+    inputs: dict[str, Json] = {}
+    if pairs:
+        inputs["pairs_fingerprint"] = fingerprint({lang: one.fingerprint for lang, one in pairs.items()})
+    if start is not None:
+        inputs["start_fingerprint"] = start.fingerprint
+    if tower is not None:
+        inputs["space_fingerprint"] = tower.space
+    if words is not None:
+        inputs["known_words_fingerprint"] = fingerprint(sorted(words))
+    return inputs
 
 
 def open_dataset(settings: DataSettings, *, is_mapped: bool = False) -> Dataset:

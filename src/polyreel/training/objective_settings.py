@@ -36,6 +36,7 @@ class TermFacts:
 TERMS: Mapping[str, TermFacts] = {
     "contrastive": TermFacts(("temperature", "weighs_captions")),
     "distillation": TermFacts(("distillation_temperature", "teacher_pooling", "weighs_captions"), needs_teachers=True),
+    "whole_bank": TermFacts(("distillation_temperature", "teacher_pooling", "weighs_captions"), needs_teachers=True),
     "regression": TermFacts(("regression_of", "teacher_pooling"), needs_teachers=True),
     "max_margin": TermFacts(("margin",)),
     "partial_order": TermFacts(("partial_margin", "negative_margin", "num_partials", "partials_by")),
@@ -52,6 +53,7 @@ class ObjectiveSettings(Settings):
 
     contrastive_weight: float = Field(default=1.0, ge=0, description="texts against clips")
     distillation_weight: float = Field(default=0.0, ge=0, description="C2KD: the teachers' distributions")
+    whole_bank_weight: float = Field(default=0.0, ge=0, description="the teachers' distributions over all clips")
     regression_weight: float = Field(default=0.0, ge=0, description="TeachText: the teachers' scores")
     max_margin_weight: float = Field(default=0.0, ge=0, description="own clip above the others by a margin")
     partial_order_weight: float = Field(default=0.0, ge=0, description="RUDDER: partly fitting clips in between")
@@ -60,6 +62,18 @@ class ObjectiveSettings(Settings):
     one_to_k_weight: float = Field(default=0.0, ge=0, description="CCRK: a clip against the texts of all languages")
     self_teaching_weight: float = Field(default=0.0, ge=0, description="NRCCR: the student's own English similarities")
     imitation_weight: float = Field(default=0.0, ge=0, description="Sentence-BERT: the English sentence's embedding")
+    pair_distillation_weight: float = Field(
+        default=0.0, ge=0, description="sentence pairs: the teachers' distributions over all clips"
+    )
+    pair_alignment_weight: float = Field(
+        default=0.0, ge=0, description="sentence pairs: the student's own embedding of the English side, held fixed"
+    )
+    pair_doubt: float = Field(
+        default=0.0,
+        ge=0,
+        description="how far pairs on which student and teachers disagree count less: by exp(-doubt x divergence / "
+        "mean divergence of the step); 0: all alike",
+    )
     lang_weight: dict[str, float] = Field(default={}, description="weight of a language's terms; 1 for those not named")
     weighs_captions: bool = Field(
         default=False, description="whether a caption's weight counts in its loss, beside how often it is drawn"
@@ -115,6 +129,8 @@ class ObjectiveSettings(Settings):
             asking.append("partials_by")
         if self.imitates_teacher:
             asking.append("imitation_of")
+        if self.pair_distillation_weight > 0:
+            asking.append("pair_distillation_weight")
         return tuple(asking)
 
     @property
@@ -141,18 +157,35 @@ class ObjectiveSettings(Settings):
     @property
     def pools_teachers(self) -> bool:
         """Whether teachers' similarities are imitated."""
-        return any(TERMS[term].needs_teachers for term in self.active_terms)
+        return self.pair_distillation_weight > 0 or any(TERMS[term].needs_teachers for term in self.active_terms)
+
+    @property
+    def looks_beyond(self) -> bool:
+        """Whether sentences are compared with clips outside their batch."""
+        return self.whole_bank_weight > 0 or self.pair_distillation_weight > 0
+
+    @property
+    def learns_pairs(self) -> bool:
+        """Whether sentence pairs without video are learnt from."""
+        return self.pair_distillation_weight > 0 or self.pair_alignment_weight > 0
 
     def idle_keys(self, num_teachers: int) -> list[str]:
         """Return the settings that no active term reads."""
         read = {key for term in self.active_terms for key in TERMS[term].reads}
         if "regression" in self.active_terms and self.regression_of == "softmax":
             read.add("distillation_temperature")
+        if self.pair_distillation_weight > 0:
+            read |= {"distillation_temperature", "teacher_pooling", "pair_doubt"}
         if num_teachers == 1:
             read.discard("teacher_pooling")
         elif self.pools_teachers and self.teacher_pooling == "learnt":
             read |= {"distillation_temperature", "teacher_weights_learning_rate"}
         if self.pools_teachers and "contrastive" in self.active_terms:
             read.add("counts_english_twice")
-        always = {"lang_weight", *(f"{term}_weight" for term in TERMS)}
+        always = {
+            "lang_weight",
+            "pair_distillation_weight",
+            "pair_alignment_weight",
+            *(f"{term}_weight" for term in TERMS),
+        }
         return [key for key in type(self).model_fields if key not in read | always]

@@ -119,7 +119,8 @@ def profile(
     with TemporaryDirectory() as folder:
         training = Training(recipe.expanded(), material, RunFolder(Path(folder)), place)
     training.model.train()
-    batches = sample_batches(training.table, recipe.batches.size, recipe.batches.sampling, seed=recipe.seed)
+    drawn = sample_batches(training.table, recipe.batches.size, recipe.batches.sampling, seed=recipe.seed)
+    batches = training.beyond.added_to(drawn, first_step=0)
     taken: list[dict[str, float]] = []
     for number in range(num_steps + 1):
         progress(number, num_steps + 1, "timing steps")
@@ -133,7 +134,7 @@ def profile(
         device=name_of(place),
         threads=torch.get_num_threads(),
         num_captions=len(batch.rows_N),
-        num_tokens=int(training.table.tokens.lengths[batch.rows_N].sum()),
+        num_tokens=len(training.beyond.tokens.select(batch.rows_N).ids),
         seconds={part: statistics.median(one[part] for one in taken[1:]) for part in PARTS},
         operations=operations,
         bytes=bytes_of_step(training.model),
@@ -145,7 +146,7 @@ def profile(
 def _draw(training: Training, draw: Callable[[], ParallelBatch]) -> ParallelBatch:
     """Draw a batch, and gather what it is made of once, as a step does."""
     batch = draw()
-    training.table.tokens.select(batch.rows_N)
+    training.beyond.tokens.select(batch.rows_N)
     return batch
 
 

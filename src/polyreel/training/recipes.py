@@ -15,6 +15,7 @@ from polyreel.errors import RecipeError
 from polyreel.models.settings import TextSettings, VideoSettings
 from polyreel.settings import Settings, Table, parse
 from polyreel.storage import fingerprint
+from polyreel.training.beyond_settings import BankSettings, PairSettings
 from polyreel.training.objective_settings import ObjectiveSettings, TeacherPooling
 from polyreel.training.scale_settings import AdaptSettings, MachineSettings
 from polyreel.training.schedule_settings import OptimizerSettings, ScheduleSettings
@@ -84,6 +85,8 @@ class Recipe(Settings):
     )
     objective: ObjectiveSettings = Field(default=ObjectiveSettings(), description="what is minimised")
     teachers: TeacherSettings = Field(default=TeacherSettings(), description="who is imitated")
+    bank: BankSettings = Field(default=BankSettings(), description="clips compared with beyond the batch")
+    pairs: PairSettings = Field(default=PairSettings(), description="sentences without a video")
     batches: BatchSettings = Field(default=BatchSettings(), description="how a step is drawn")
     optimizer: OptimizerSettings = Field(default=OptimizerSettings(), description="how weights move")
     schedule: ScheduleSettings = Field(default=ScheduleSettings(), description="how long")
@@ -119,6 +122,11 @@ class Recipe(Settings):
             raise RecipeError(
                 f'video.tower is "teacher", but teachers.runs names {len(self.teachers.runs)}; name the one whose '
                 "space the texts shall learn"
+            )
+        if self.objective.learns_pairs and not self.pairs.files:
+            raise RecipeError(
+                "pairs.files is empty but the objective gives sentence pairs a weight; name files of pairs, or set "
+                "pair_distillation_weight and pair_alignment_weight to 0"
             )
         if self.objective.imitates_teacher and len(self.teachers.runs) > 1 and self.teachers.chosen == "all":
             raise RecipeError(
@@ -204,8 +212,8 @@ def _without_keys(recipe: Recipe, idle: Sequence[str]) -> dict[str, object]:
     for dotted in idle:
         section, key = dotted.split(".")
         sections[section].pop(key, None)
-    langs = recipe.data.langs
     for section, key in (("data", "captions_per_clip"), ("objective", "lang_weight")):
+        langs = () if section == "objective" and recipe.pairs.files else recipe.data.langs
         named = sections[section].get(key, {})
         sections[section][key] = {lang: value for lang, value in named.items() if not langs or lang in langs}
     return values
@@ -214,7 +222,7 @@ def _without_keys(recipe: Recipe, idle: Sequence[str]) -> dict[str, object]:
 def _idle_keys(recipe: Recipe) -> list[str]:
     """Return what cannot matter, given the rest."""
     objective, schedule = recipe.objective, recipe.schedule
-    asks_in_lang = objective.asks_teachers or objective.asks_itself or recipe.data.known_words
+    asks_in_lang = objective.asks_teachers or objective.asks_itself or recipe.data.known_words or recipe.pairs.files
     idle_if = {
         "teachers.runs": not objective.asks_teachers and recipe.video.tower == "own",
         "teachers.chosen": len(recipe.teachers.runs) < 2,
@@ -232,9 +240,13 @@ def _idle_keys(recipe: Recipe) -> list[str]:
         "optimizer.weight_decay": recipe.optimizer.name != "adamw",
         "optimizer.embeddings": recipe.text.is_frozen or recipe.adapt.lora_rank > 0,
         "optimizer.layer_decay": recipe.text.is_frozen or not recipe.text.has_layers,
+        "pairs.size": not objective.learns_pairs,
+        "pairs.most": not recipe.pairs.files,
+        **dict.fromkeys((f"bank.{key}" for key in BankSettings.model_fields), not objective.looks_beyond),
         **dict.fromkeys(("adapt.lora_alpha", "adapt.lora_dropout", "adapt.lora_targets"), not recipe.adapt.lora_rank),
     }
     idle = [key for key, is_idle in idle_if.items() if is_idle]
+    idle += [f"bank.{key}" for key in recipe.bank.idle_keys()]
     idle += [f"objective.{key}" for key in objective.idle_keys(len(recipe.teachers.runs))]
     idle += [f"text.{key}" for key in recipe.text.idle_keys()]
     return idle + [f"video.{key}" for key in recipe.video.idle_keys()]

@@ -61,6 +61,7 @@ class MachineSettings(Settings):
         default="ddp",
         description='several processes: "ddp" keeps all weights in each, "fsdp" a share of them in each (FSDP2)',
     )
+    keeps: bool = Field(default=True, description="whether the run keeps what adding a language to it later takes")
     save_every_seconds: float = Field(
         default=60.0, ge=0, description="the state is saved so often, less often where saving takes long"
     )

@@ -1,122 +1,27 @@
-"""What a batch offers to the objective: the student's embeddings and similarities, and what the teachers say of them.
+"""From a batch to what it offers to the objective: the student's embeddings and similarities, and the teachers'.
 
 Everything is computed once a step, here, so that the terms of the objective are functions of one frozen value.
 
-Shapes: `R` rows (texts of one language in the batch), `C` columns (clips of the batch), `K` teachers, `D` dims, `V`
-rows whose sentence the teachers have read, `U` rows whose sentence exists in the teachers' language, `N` texts of all
-languages. A row's own clip is `columns_R`; clips without a caption in the language have no row.
+Shapes as in `scored.py`; `N` texts of all languages, `P` pairs of one language, `S` candidates.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from polyreel.data.mapped import Ints
 from polyreel.models.devices import placed
 from polyreel.models.retriever import Retriever
-from polyreel.training.batches import CaptionTable, Ints, LangRows, ParallelBatch
+from polyreel.training.batches import CaptionTable, LangRows, PairRows, ParallelBatch
+from polyreel.training.beyond import Beyond
 from polyreel.training.embedding import Embedder
+from polyreel.training.pairs import ScoredPairs
 from polyreel.training.recipes import Recipe
+from polyreel.training.scored import AskedLang, OwnEnglish, ScoredBatch, ScoredLang, Taught
 from polyreel.training.teachers import TeacherBank
-
-
-@dataclass(frozen=True, kw_only=True)
-class Taught:
-    """What the teachers say of one language's rows: they read the same sentences in their own language.
-
-    Attributes:
-        rows_V: positions of the rows whose sentence they have read.
-        sims_KVC: their cosine similarities.
-        texts: unit embeddings `[V, D]` of the sentences, one matrix a teacher, each of the teacher's own width.
-    """
-
-    rows_V: Tensor
-    sims_KVC: Tensor
-    texts: tuple[Tensor, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class AskedLang:
-    """What is known of one language's rows before anything is compared.
-
-    Attributes:
-        columns_R: which clip each row describes; all different.
-        counted_R: rows that count in the contrastive term, with their clips; None: all rows, with all clips.
-        weights_R: how much each row counts, where the objective weighs captions; None: all alike.
-        rows_V: positions of the rows whose sentence the teachers have read; None where no teachers are asked.
-        heard: the teachers' unit embeddings `[V, D]` of the sentences, one matrix a teacher.
-        seen: and `[C, D]` of the batch's clips.
-    """
-
-    columns_R: Tensor
-    counted_R: Tensor | None
-    weights_R: Tensor | None
-    rows_V: Tensor | None
-    heard: tuple[Tensor, ...]
-    seen: tuple[Tensor, ...]
-
-    @property
-    def taught(self) -> Taught | None:
-        """What the teachers say, all of it."""
-        if self.rows_V is None:
-            return None
-        sims_KVC = torch.stack([texts @ clips.T for texts, clips in zip(self.heard, self.seen, strict=True)])
-        return Taught(rows_V=self.rows_V, sims_KVC=sims_KVC, texts=self.heard)
-
-
-@dataclass(frozen=True, kw_only=True)
-class OwnEnglish:
-    """What the student itself makes of the same sentences in the teachers' language, without gradient.
-
-    Attributes:
-        rows_U: positions of the rows whose sentence exists in that language.
-        texts_UD: unit embeddings of these sentences.
-    """
-
-    rows_U: Tensor
-    texts_UD: Tensor
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoredLang:
-    """One language's part of a scored batch.
-
-    Attributes:
-        texts_RD: the student's unit embeddings of the captions.
-        student_RC: their cosine similarities with the batch's clips.
-        columns_R: which clip each row describes; all different.
-        taught: None where no teachers are asked.
-        own: None where the student is not asked, and in the teachers' language.
-        counted_R: rows that count in the contrastive term, with their clips; None: all rows, with all clips.
-        weights_R: how much each row counts, where the objective weighs captions; None: all alike.
-    """
-
-    texts_RD: Tensor
-    student_RC: Tensor
-    columns_R: Tensor
-    taught: Taught | None = None
-    own: OwnEnglish | None = None
-    counted_R: Tensor | None = None
-    weights_R: Tensor | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoredBatch:
-    """What a batch offers to the objective.
-
-    Attributes:
-        clips_CD: the student's unit embeddings of the batch's clips.
-        by_lang: texts and similarities by language code.
-        teachers_lang: the language the teachers read.
-        teacher_weights_K: how "learnt" pooling weighs the teachers, summing to 1; None where weights are not learnt.
-    """
-
-    clips_CD: Tensor
-    by_lang: Mapping[str, ScoredLang]
-    teachers_lang: str = "en"
-    teacher_weights_K: Tensor | None = None
+from polyreel.training.whole_bank import KeptClips, OverBank
 
 
 class Scorer:
@@ -130,10 +35,12 @@ class Scorer:
         bank: the teachers' embeddings; None where none are asked.
         known: caption ids in the teachers' language that count in its contrastive term; None: all.
         bank_row_S: the bank's row of each of the table's sentences, -1 for none; None: it is looked up.
+        beyond: sentence pairs, and their bank; None where there are none.
 
     Attributes:
         embedder: embeds clips and captions by their positions.
         teachers_lang: the language the teachers read.
+        kept: the student's embeddings of clips outside the batch.
     """
 
     def __init__(
@@ -145,12 +52,13 @@ class Scorer:
         bank: TeacherBank | None,
         known: frozenset[str] | None = None,
         bank_row_S: Ints | None = None,
+        beyond: Beyond | None = None,
     ) -> None:
         assert bank is None or bank.clip_ids == table.clip_ids, "the bank's rows are the table's clips"
         self._model, self._table, self._device = model, table, model.device
         self.embedder: nn.Module = Embedder(
             model,
-            table.tokens,
+            table.tokens if beyond is None else beyond.tokens,
             frames,
             sees_clips=recipe.objective.sees_clips,
             chunk=recipe.machine.chunk,
@@ -160,9 +68,15 @@ class Scorer:
         if bank is not None and bank_row_S is None:
             bank_row_S = bank.sentence_rows(table.sentence_ids)
         self._bank_row_S = bank_row_S
+        pair_bank = None if beyond is None else beyond.pair_bank
+        self._pair_bank = None if pair_bank is None else pair_bank.to(self._device)
+        self.kept = KeptClips(
+            lambda clips: self._fixed(clips, self._nothing)[0], len(table.clip_ids), recipe.bank.refresh_every_steps
+        )
+        self._nothing = np.zeros(0, np.int64)
         self._is_known_S = None if known is None else np.array([one in known for one in table.sentence_ids])
         self.teachers_lang = recipe.teachers.lang
-        self._asks_itself = recipe.objective.asks_itself
+        self._objective = recipe.objective
         self._weight_N = table.weight_N if recipe.objective.weighs_captions else None
 
     def score(self, batch: ParallelBatch, teacher_weights_K: Tensor | None = None) -> ScoredBatch:
@@ -180,8 +94,10 @@ class Scorer:
             teacher_weights_K: how "learnt" pooling weighs the teachers.
         """
         clips_BD, texts_ND = embedded
-        own = self._ask_itself(batch) if self._asks_itself else {}
-        by_lang, first = {}, 0
+        own = self._ask_itself(batch) if self._objective.asks_itself else {}
+        candidates = batch.candidates
+        seen_SD = None if candidates is None else torch.cat([clips_BD, self.kept.of(candidates)])
+        by_lang, pairs, first = {}, {}, 0
         for lang, part in batch.by_lang.items():
             texts_RD, first = texts_ND[first : first + len(part.rows_R)], first + len(part.rows_R)
             asked = self.ask(lang, part, batch.clips_B)
@@ -189,27 +105,36 @@ class Scorer:
                 texts_RD=texts_RD,
                 student_RC=texts_RD @ clips_BD.T,
                 columns_R=asked.columns_R,
-                taught=asked.taught,
+                taught=self._taught(asked, batch, texts_RD, seen_SD),
                 own=own.get(lang),
                 counted_R=asked.counted_R,
                 weights_R=asked.weights_R,
             )
+        for lang, rows in batch.pairs.items():
+            texts_PD, first = texts_ND[first : first + len(rows.rows_P)], first + len(rows.rows_P)
+            pairs[lang] = self._score_pairs(rows, batch, texts_PD, seen_SD)
         return ScoredBatch(
-            clips_CD=clips_BD, by_lang=by_lang, teachers_lang=self.teachers_lang, teacher_weights_K=teacher_weights_K
+            clips_CD=clips_BD,
+            by_lang=by_lang,
+            teachers_lang=self.teachers_lang,
+            teacher_weights_K=teacher_weights_K,
+            pairs=pairs,
         )
 
     def ask(self, lang: str, part: LangRows, clips_B: Ints) -> AskedLang:
         """Look up what is known of one language's rows, and what the teachers made of their sentences and clips."""
-        rows_V, heard, seen = None, (), ()
+        rows_V, bank_rows_V, heard, seen = None, None, (), ()
         if self._bank is not None and self._bank_row_S is not None:
             bank_row_R = self._bank_row_S[part.sentences_R]
             rows_V = np.flatnonzero(bank_row_R >= 0)
-            heard, seen = self._bank.sentences(bank_row_R[rows_V]), self._bank.clips(clips_B)
+            bank_rows_V = bank_row_R[rows_V]
+            heard, seen = self._bank.sentences(bank_rows_V), self._bank.clips(clips_B)
         return AskedLang(
             columns_R=self._place(part.columns_R),
             counted_R=self._counted(part) if lang == self.teachers_lang else None,
             weights_R=None if self._weight_N is None else placed(self._weight_N[part.rows_R], self._device),
             rows_V=None if rows_V is None else self._place(rows_V),
+            bank_rows_V=bank_rows_V,
             heard=heard,
             seen=seen,
         )
@@ -218,6 +143,37 @@ class Scorer:
         if self._is_known_S is None:
             return None
         return self._place(np.flatnonzero(self._is_known_S[part.sentences_R]))
+
+    def _taught(
+        self, asked: AskedLang, batch: ParallelBatch, texts_RD: Tensor, seen_SD: Tensor | None
+    ) -> Taught | None:
+        taught = asked.taught
+        if taught is None or seen_SD is None or self._objective.whole_bank_weight == 0:
+            return taught
+        assert self._bank is not None
+        assert asked.bank_rows_V is not None
+        texts_VD = texts_RD[taught.rows_V]
+        return replace(taught, over_bank=self._over_bank(self._bank, asked.bank_rows_V, texts_VD, batch, seen_SD))
+
+    def _score_pairs(
+        self, rows: PairRows, batch: ParallelBatch, texts_PD: Tensor, seen_SD: Tensor | None
+    ) -> ScoredPairs:
+        over_bank = None
+        if self._pair_bank is not None and seen_SD is not None:
+            over_bank = self._over_bank(self._pair_bank, rows.bank_rows_P, texts_PD, batch, seen_SD)
+        english_PD = self._embed_fixed([rows.english_P]) if self._objective.pair_alignment_weight > 0 else None
+        return ScoredPairs(texts_PD=texts_PD, english_PD=english_PD, over_bank=over_bank)
+
+    def _over_bank(
+        self, bank: TeacherBank, bank_rows: Ints, texts_VD: Tensor, batch: ParallelBatch, seen_SD: Tensor
+    ) -> OverBank:
+        candidates = batch.candidates
+        assert candidates is not None, "there are embeddings of candidates"
+        return OverBank(
+            student_VS=texts_VD @ seen_SD.T,
+            teachers_KVS=bank.gather(bank_rows, np.concatenate([batch.clips_B, candidates.others_T])),
+            log_weights_S=torch.from_numpy(candidates.log_weights_S).to(self._device),
+        )
 
     def _ask_itself(self, batch: ParallelBatch) -> dict[str, OwnEnglish]:
         """Embed the sentences of all other languages as they stand in the teachers' language, in one pass."""
@@ -239,12 +195,16 @@ class Scorer:
         rows, place_N = np.unique(np.concatenate([*captions, np.zeros(0, np.int64)]), return_inverse=True)
         if not len(rows):
             return torch.zeros(0, self._model.settings.embed_dim, device=self._device)
+        return self._fixed(self._nothing, rows)[1][self._place(place_N)]
+
+    def _fixed(self, clips: Ints, captions: Ints) -> tuple[Tensor, Tensor]:
+        """Embed without gradient or dropout."""
         was_training = self._model.training
         self._model.eval()
         with torch.no_grad():
-            texts: Tensor = self.embedder(np.zeros(0, np.int64), rows)[1]
+            found: tuple[Tensor, Tensor] = self.embedder(clips, captions)
         self._model.train(was_training)
-        return texts[self._place(place_N)]
+        return found
 
     def _place(self, positions: Ints) -> Tensor:
         return placed(positions, self._device)

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from polyreel.data.mapped import Texts
 from polyreel.errors import RecipeError
 from polyreel.models.retriever import Retriever
 from polyreel.training.adaptation import adapt, recompute
@@ -25,8 +24,8 @@ def build_student(recipe: Recipe, material: Material) -> Retriever:
         recipe.video if tower is None else tower.settings,
         material.features.settings,
         embed_dim=recipe.embed_dim,
-        langs=material.langs,
-        training_texts=Texts(material.learnt.captions["text"]),
+        langs=material.spoken,
+        training_texts=material.training_texts,
         space=None if tower is None else tower.space,
     )
     if material.start is not None:

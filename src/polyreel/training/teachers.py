@@ -53,12 +53,15 @@ class TeacherBank:
         fingerprints: of the teachers, in the order of the runs.
         clip_ids: the clips banked, in the order of their rows.
         sentence_ids: the caption ids banked, in the order of their rows.
+        clip_files: where each teacher's embeddings of the clips lie, as far as they lie on the disk.
     """
 
     def __init__(self, teachers: Sequence[BankedTeacher], clip_ids: Sequence[str], sentence_ids: Sequence[str]) -> None:
         self.fingerprints = tuple(teacher.fingerprint for teacher in teachers)
         self.clip_ids, self.sentence_ids = _texts(clip_ids), _texts(sentence_ids)
-        self._clips = [np.asarray(teacher.clips_CD) for teacher in teachers]
+        given = [teacher.clips_CD for teacher in teachers]
+        self.clip_files = [Path(str(clips.filename)) for clips in given if isinstance(clips, np.memmap)]
+        self._clips = [np.asarray(clips) for clips in given]
         self._sentences = [np.asarray(teacher.sentences_SD) for teacher in teachers]
         self._device = CPU
 
@@ -136,6 +139,24 @@ class TeacherBank:
         """Return the similarities `[K, Q, C]` of rows of the bank."""
         pairs = zip(self.sentences(sentence_rows), self.clips(clip_rows), strict=True)
         return torch.stack([texts @ clips.T for texts, clips in pairs])
+
+    def of_sentences(self, sentences: Sequence[Floats], ids: Sequence[str]) -> "TeacherBank":
+        """Return a bank of the same teachers and clips, and of other sentences.
+
+        Args:
+            sentences: unit embeddings `[S, D]`, one matrix a teacher.
+            ids: of the sentences.
+        """
+        teachers = [
+            BankedTeacher(fingerprint=found, clips_CD=clips, sentences_SD=rows)
+            for found, clips, rows in zip(self.fingerprints, self._clips, sentences, strict=True)
+        ]
+        return TeacherBank(teachers, self.clip_ids, ids)
+
+    @property
+    def num_sentences(self) -> int:
+        """How many sentences are banked."""
+        return len(self.sentence_ids)
 
     def to(self, device: torch.device) -> "TeacherBank":
         """Give rows where the student is, from now on; return the bank, which itself stays on the disk."""
@@ -239,12 +260,12 @@ def _compute(
     dim = teacher.encode_text(["a text like any other"]).shape[1]
     with write_aside(folder) as aside:
         aside.mkdir()
-        _write(
+        write_rows(
             aside / "clips.npy",
             (len(clip_ids), dim),
             lambda part: teacher.encode_clips(features.of_clips(clip_ids[part])),
         )
-        _write(
+        write_rows(
             aside / "sentences.npy",
             (len(texts), dim),
             lambda part: teacher.encode_text(texts[part]),
@@ -252,7 +273,7 @@ def _compute(
         write_json(aside / "bank.json", made_from)
 
 
-def _write(file: Path, shape: tuple[int, int], embed: Callable[[slice], Floats]) -> None:
+def write_rows(file: Path, shape: tuple[int, int], embed: Callable[[slice], Floats]) -> None:
     """Write a matrix row by row as it is computed, so that its size is no matter."""
     rows = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
     for first in range(0, shape[0], ASKED_AT_ONCE):

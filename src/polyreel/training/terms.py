@@ -15,7 +15,9 @@ from polyreel.training.crosslingual import imitation, one_to_k, text_contrast, w
 from polyreel.training.neighbours import choose_partials, max_margin, partial_order, regression, softmax_regression
 from polyreel.training.objective_settings import ObjectiveSettings
 from polyreel.training.objectives import contrastive, distillation, pool_teachers
-from polyreel.training.scoring import ScoredBatch, ScoredLang
+from polyreel.training.pairs import pair_losses
+from polyreel.training.scored import ScoredBatch, ScoredLang
+from polyreel.training.whole_bank import bank_distillation
 
 Term = Callable[[ObjectiveSettings, ScoredBatch, str], Tensor | None]
 
@@ -59,6 +61,10 @@ def objective(settings: ObjectiveSettings, batch: ScoredBatch, *, but: Collectio
         if batch.teacher_weights_K is not None:
             parts[f"teacher_weights/{lang}"] = _teacher_weights(settings, batch, lang)
             total = total + parts[f"teacher_weights/{lang}"]
+    for lang, scored in batch.pairs.items():
+        for name, term in pair_losses(settings, scored, batch.teacher_weights_K).items():
+            parts[f"{name}/{lang}"] = term
+            total = total + weight_of(settings, name, lang, batch.teachers_lang) * term
     return Loss(total=total, parts={name: term.detach() for name, term in parts.items()})
 
 
@@ -105,6 +111,19 @@ def _distillation(settings: ObjectiveSettings, batch: ScoredBatch, lang: str) ->
         return distillation(student_VC, teacher_VC, columns_V, settings.distillation_temperature, weights_V)
 
     return _over_teachers(settings, batch, lang, of_one)
+
+
+def _whole_bank(settings: ObjectiveSettings, batch: ScoredBatch, lang: str) -> Tensor:
+    sims, taught = batch.by_lang[lang], batch.by_lang[lang].taught
+    assert taught is not None
+    assert taught.over_bank is not None
+    over = taught.over_bank
+    weights_V = None if sims.weights_R is None else sims.weights_R[taught.rows_V]
+    temperature = settings.distillation_temperature
+    pooled_KVS = pool_teachers(over.teachers_KVS, settings.teacher_pooling, batch.teacher_weights_K)
+    return torch.stack(
+        [bank_distillation(over.student_VS, one, over.log_weights_S, temperature, weights_V) for one in pooled_KVS]
+    ).mean()
 
 
 def _regression(settings: ObjectiveSettings, batch: ScoredBatch, lang: str) -> Tensor:
@@ -214,6 +233,7 @@ def _imitation(settings: ObjectiveSettings, batch: ScoredBatch, lang: str) -> Te
 FUNCTIONS: Mapping[str, Term] = {
     "contrastive": _contrastive,
     "distillation": _distillation,
+    "whole_bank": _whole_bank,
     "regression": _regression,
     "max_margin": _max_margin,
     "partial_order": _partial_order,

@@ -15,15 +15,18 @@ from safetensors import SafetensorError
 
 from polyreel.errors import TrainingError
 from polyreel.models.devices import CPU, name_of
+from polyreel.models.retriever import Retriever
 from polyreel.progress import Progress
 from polyreel.storage import Json, write_json
 from polyreel.training.adaptation import merge
 from polyreel.training.averaging import WeightAverage
 from polyreel.training.batches import ParallelBatch, sample_batches, steps_per_epoch
+from polyreel.training.beyond import Beyond
 from polyreel.training.checkpoint import Checkpoints
 from polyreel.training.compiling import compile_encoder
 from polyreel.training.faults import batch_record, is_finite, no_number
 from polyreel.training.interruption import stop_requests
+from polyreel.training.keeping import keep
 from polyreel.training.material import Material
 from polyreel.training.prepared import prepare_bank_rows, prepare_captions, prepare_frames
 from polyreel.training.processes import Processes, check_processes, gathered, spread
@@ -71,10 +74,12 @@ class Training:
         learnt, features = material.learnt, material.features
         self.table = prepare_captions(learnt, material.langs, self.model.text)
         frames = prepare_frames(learnt, features, self.model.video)
-        rows = None if material.bank is None else prepare_bank_rows(learnt, self.table, material.bank)
-        self.scorer = Scorer(recipe, self.model, self.table, frames, material.bank, material.known, rows)
+        text, bank, known = self.model.text, material.bank, material.known
+        rows = None if bank is None else prepare_bank_rows(learnt, self.table, bank)
+        self.beyond = Beyond(recipe, self.table, text, bank, material.pairs, material.pair_bank, rows)
+        self.scorer = Scorer(recipe, self.model, self.table, frames, bank, known, rows, self.beyond)
         val = material.val
-        self.validator = None if val is None else Validator(self.model, val, features, material.langs)
+        self.validator = None if val is None else Validator(self.model, val, features, material.spoken)
         self.scorer.embedder = spread(
             self.scorer.embedder, recipe.machine, processes, uses_all=recipe.objective.sees_clips
         )
@@ -101,13 +106,11 @@ class Training:
             KeyboardInterrupt: Ctrl-C or SIGTERM, passed on between two steps, after the state was saved. What fails
                 within a step leaves the state that was last saved, for no run was ever in the middle of one.
         """
-        batches = sample_batches(
-            self.table,
-            self.recipe.batches.size,
-            self.recipe.batches.sampling,
-            seed=self.recipe.seed,
-            first_step=self.standing.step,
+        first_step, settings = self.standing.step, self.recipe.batches
+        drawn = sample_batches(
+            self.table, settings.size, settings.sampling, seed=self.recipe.seed, first_step=first_step
         )
+        batches = self.beyond.added_to(drawn, first_step=first_step)
         self.model.train()
         due = time.monotonic() + self.recipe.machine.save_every_seconds
         with stop_requests() as stop, self._open_log() as log:
@@ -130,6 +133,7 @@ class Training:
             self.standing, state = found
             self.average.restore(state, self.standing.num_averaged)
             put_state(state, self.model, self.stepper.optimizer, self.stepper.teacher_logits_K, self.processes)
+            self.scorer.kept.put(state)
         if self.processes.is_first:
             self.folder.keep_log_until(self.standing.step)
 
@@ -150,6 +154,8 @@ class Training:
                     self._validate(log, num_averaged=self.average.count)
         self._save_model()
         if self.processes.is_first:
+            if self.recipe.machine.keeps:
+                keep(self.folder, Retriever.load(self.folder.model), self.material)
             self._record("finished")
             self.checkpoints.delete()
 
@@ -251,7 +257,7 @@ class Training:
 
     def _state(self) -> dict[str, torch.Tensor]:
         state = state_of(self.model, self.stepper.optimizer, self.stepper.teacher_logits_K, self.processes)
-        return state | self.average.state()
+        return state | self.average.state() | self.scorer.kept.state()
 
     def _save(self) -> float:
         """Save the state; return when that is due again: later where it takes long, as with a large encoder.
