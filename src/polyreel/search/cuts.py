@@ -132,10 +132,10 @@ def _otio_clip(moment: Moment, clock: FrameClock) -> Json:
 
 
 def _otio_range(start: int, length: int, rate: Fraction) -> Json:
-    first, duration = (
-        {"OTIO_SCHEMA": "RationalTime.1", "rate": float(rate), "value": float(at)} for at in (start, length)
-    )
-    return {"OTIO_SCHEMA": "TimeRange.1", "start_time": first, "duration": duration}
+    def time(at: int) -> Json:
+        return {"OTIO_SCHEMA": "RationalTime.1", "rate": float(rate), "value": float(at)}
+
+    return {"OTIO_SCHEMA": "TimeRange.1", "start_time": time(start), "duration": time(length)}
 
 
 CUT_LISTS: dict[str, Callable[[Path, Sequence[Moment], Sequence[FrameClock], str], None]] = {
