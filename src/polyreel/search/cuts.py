@@ -132,10 +132,11 @@ def _otio_clip(moment: Moment, clock: FrameClock) -> Json:
 
 
 def _otio_range(start: int, length: int, rate: Fraction) -> Json:
-    def time(at: int) -> Json:
-        return {"OTIO_SCHEMA": "RationalTime.1", "rate": float(rate), "value": float(at)}
+    return {"OTIO_SCHEMA": "TimeRange.1", "start_time": _otio_time(start, rate), "duration": _otio_time(length, rate)}
 
-    return {"OTIO_SCHEMA": "TimeRange.1", "start_time": time(start), "duration": time(length)}
+
+def _otio_time(frame: int, rate: Fraction) -> Json:
+    return {"OTIO_SCHEMA": "RationalTime.1", "rate": float(rate), "value": float(frame)}
 
 
 CUT_LISTS: dict[str, Callable[[Path, Sequence[Moment], Sequence[FrameClock], str], None]] = {
