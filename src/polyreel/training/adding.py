@@ -32,7 +32,8 @@ from polyreel.training.objectives import pool_teachers, weighted_mean
 from polyreel.training.optimization import make_optimizer, rate_factor, set_rate
 from polyreel.training.pairs import PairTable, trust
 from polyreel.training.processes import Processes
-from polyreel.training.recipes import Recipe, ScheduleSettings
+from polyreel.training.recipes import Recipe
+from polyreel.training.schedule_settings import ScheduleSettings
 from polyreel.training.state import Standing, put_state, put_weights, state_of, weights_of
 from polyreel.training.teachers import TeacherBank
 from polyreel.training.whole_bank import bank_divergence

@@ -42,7 +42,7 @@ class Encoder(Protocol):
     def encode_text(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return embeddings of texts, `[N, D]`."""
 
-    def encode_clips(self, features: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    def encode_clips(self, features: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.float32]:
         """Return embeddings of clips, `[C, D]`, given the features of each, `[T, D_in]`."""
 
 
@@ -135,7 +135,7 @@ class Checked:
         """Return unit-length embeddings of texts, `[N, D]`."""
         return self._look(self._teacher.encode_text(texts), len(texts))
 
-    def encode_clips(self, features: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    def encode_clips(self, features: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.float32]:
         """Return unit-length embeddings of clips, `[C, D]`."""
         return self._look(self._teacher.encode_clips(features), len(features))
 

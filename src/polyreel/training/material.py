@@ -98,18 +98,14 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
         _check_covered(part, features)
     pairs = gather_pairs(recipe.pairs.files, lang=recipe.teachers.lang, most=recipe.pairs.most)
     _check_can_choose(val, [*langs, *pairs])
-    named = {*settings.captions_per_clip, *recipe.objective.lang_weight}
-    if not settings.langs and (idle := named - {*langs, *pairs}):
-        progress(0, 1, f"settings without effect: no captions in {', '.join(sorted(idle))}")
-    tower, teachers = keep_tower(recipe, features), _choose(recipe)
-    bank = pair_bank = None
+    _tell_idle(recipe, {*langs, *pairs}, progress)
+    tower, teachers, bank = keep_tower(recipe, features), _choose(recipe), None
     if teachers:
         bank = TeacherBank.build(teachers, whole, features, lang=recipe.teachers.lang, device=device, progress=progress)
-        if recipe.objective.pair_distillation_weight > 0:
-            pair_bank = bank_pairs(bank, teachers, pairs, dataset, features, device)
     _check_imitated(recipe, langs, bank)
     learnt = whole.in_langs(langs).first_captions(settings.captions_per_clip)
     start = None if recipe.start is None else open_run(Path(recipe.start))
+    asks_of_pairs = recipe.objective.pair_distillation_weight > 0
     words = None if settings.known_words is None else _read_words(settings.known_words)
     return Material(
         learnt=learnt,
@@ -122,7 +118,7 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
         teachers=teachers,
         tower=tower,
         pairs=pairs,
-        pair_bank=pair_bank,
+        pair_bank=bank_pairs(bank, teachers, pairs, dataset, features, device) if bank and asks_of_pairs else None,
         inputs={
             "dataset": dataset.name,
             "dataset_fingerprint": dataset.fingerprint,
@@ -131,6 +127,12 @@ def gather_material(recipe: Recipe, progress: Progress = silent, device: torch.d
             **_further_inputs(pairs, start, tower, words),
         },
     )
+
+
+def _tell_idle(recipe: Recipe, langs: set[str], progress: Progress) -> None:
+    named = {*recipe.data.captions_per_clip, *recipe.objective.lang_weight}
+    if not recipe.data.langs and (idle := named - langs):
+        progress(0, 1, f"settings without effect: no captions in {', '.join(sorted(idle))}")
 
 
 def _choose(recipe: Recipe) -> tuple[str, ...]:

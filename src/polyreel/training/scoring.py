@@ -123,7 +123,9 @@ class Scorer:
 
     def ask(self, lang: str, part: LangRows, clips_B: Ints) -> AskedLang:
         """Look up what is known of one language's rows, and what the teachers made of their sentences and clips."""
-        rows_V, bank_rows_V, heard, seen = None, None, (), ()
+        rows_V, bank_rows_V = None, None
+        heard: tuple[Tensor, ...] = ()
+        seen: tuple[Tensor, ...] = ()
         if self._bank is not None and self._bank_row_S is not None:
             bank_row_R = self._bank_row_S[part.sentences_R]
             rows_V = np.flatnonzero(bank_row_R >= 0)

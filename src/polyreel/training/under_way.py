@@ -86,12 +86,7 @@ class Training:
         self.steps_an_epoch = steps_per_epoch(self.table, recipe.batches.size)
         self.num_steps = recipe.schedule.steps or recipe.schedule.epochs * self.steps_an_epoch
         self.stepper = Stepper(
-            recipe,
-            self.model,
-            self.scorer,
-            processes,
-            num_steps=self.num_steps,
-            steps_an_epoch=self.steps_an_epoch,
+            recipe, self.model, self.scorer, processes, num_steps=self.num_steps, steps_an_epoch=self.steps_an_epoch
         )
         if not processes.is_first:
             torch.manual_seed(recipe.seed + SEED_STRIDE * processes.rank)
