@@ -12,11 +12,11 @@ const player = new Player((clip) => goTo({ like: clip }), () => state.moments, q
 async function start() {
   setTheme(localStorage.getItem("theme"));
   fillInterfaces();
+  listen(); // whoever types at once is heard, though the words of the interface are still on their way
   await useWords(chooseWords());
   retranslate();
-  listen();
   await fillLibraries();
-  await follow();
+  if (state.asked === 0) await follow();
 }
 
 function retranslate() {
