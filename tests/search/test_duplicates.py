@@ -98,7 +98,7 @@ def test_copies_are_found_among_many_by_looking_into_a_few_cells():
     assert {(pair.video, pair.other, pair.offset_seconds) for pair in pairs} == {
         (f"{i:04}", f"copy {i}", -8.0) for i in range(0, 600, 100)
     }
-    assert 0 < faiss.cvar.indexIVF_stats.ndis < 0.05 * num_clips**2
+    assert 0 < faiss.cvar.indexIVF_stats.ndis < 0.1 * num_clips**2  # of the cells' sizes, which chance decides
 
 
 def test_a_still_picture_is_laid_over_from_the_start():

@@ -71,7 +71,7 @@ def test_the_background_is_asked_again_when_the_index_has_grown(
     index: Index, library: Path, encoder: SearchEncoder, paint
 ) -> None:
     strengths = Strengths(index)
-    grey = float(index.nearest(index.embed("tax"), 1)[0].score)
+    grey = float(index.search("tax", 1)[0].score)
     assert strengths.of([grey], "en")[0] < 0.6
     paint(library / "grey.mp4", "grey")
     update_library(index, library, encoder)

@@ -3,7 +3,7 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -132,7 +132,8 @@ def test_a_part_of_a_file_can_be_saved(client, tmp_path):
     address = clip["media"].replace("/media/", "/cut/")
     answer = client.get(address, params={"start": 8, "end": 12})
     assert answer.status_code == 200
-    assert 'attachment; filename="both 0m08s.mp4"' in answer.headers["content-disposition"]
+    named = answer.headers["content-disposition"]
+    assert named.startswith("attachment; filename") and "both 0m08s.mp4" in unquote(named)
     with av.open(io.BytesIO(answer.content)) as container:
         assert container.streams.video[0].codec_context.name == "h264"
     for start, end in ((5, 5), (8, 4), (0, 601)):

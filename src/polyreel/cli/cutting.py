@@ -96,9 +96,9 @@ def duplicates(
 
 def video_in(index: "Index", words: str) -> str:
     """Return a video's path in the library: given as that, or as a path of the file system."""
-    path = Path(words).resolve()
-    is_elsewhere = not (index.library_folder / words).exists() and path.is_relative_to(index.library_folder)
-    return path.relative_to(index.library_folder).as_posix() if is_elsewhere else words
+    folder, path = index.library_folder.resolve(), Path(words).resolve()
+    is_in_library = not Path(words).is_absolute() and (folder / words).exists()
+    return words if is_in_library or not path.is_relative_to(folder) else path.relative_to(folder).as_posix()
 
 
 def print_curve(curve: "Curve", k: int, as_json: bool) -> None:
