@@ -157,7 +157,7 @@ export class Player {
 }
 
 function clock(seconds) {
-  const whole = Math.floor(seconds);
+  const whole = Math.floor(seconds + 0.01); // times are sums of steps, and may fall short by a hair
   const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   const two = (number) => String(number).padStart(2, "0");
   return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
