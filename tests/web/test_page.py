@@ -115,7 +115,7 @@ def test_the_keyboard_is_enough(open_page):
     page.keyboard.press("l")
     until(page, "location.hash.startsWith('#like=')")
     page.go_back()
-    assert best(page) == "green.mp4"
+    until(page, "document.querySelector('.card .name')?.textContent === 'green.mp4'")
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.id") == "query"
 

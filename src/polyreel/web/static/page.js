@@ -52,7 +52,8 @@ async function follow() {
   at("library").value = state.library ?? state.libraries[0]?.name ?? "";
   fillFilters(state.libraries.find((one) => one.name === at("library").value));
   showFilters(wanted);
-  at("query").value = state.query;
+  const isBeingTyped = !state.query && document.activeElement === at("query");
+  if (!isBeingTyped) at("query").value = state.query;
   await ask(0);
 }
 
