@@ -11,7 +11,6 @@ from PIL import Image
 
 from polyreel.search.index import Index
 from polyreel.web.app import create_app
-from polyreel.web.site import clip_of_name, name_of_clip, names_of
 
 Serve = Callable[..., TestClient]
 
@@ -286,26 +285,3 @@ def test_the_log_is_json_and_holds_no_query_and_no_token(serve: Serve):
 def test_the_api_describes_itself(client):
     paths = client.get("/openapi.json").json()["paths"]
     assert {"/search", "/moments", "/clips/{clip}", "/media/{clip}", "/thumb/{clip}", "/health", "/metrics"} <= {*paths}
-
-
-def test_names_of_clips_are_safe_and_lead_back():
-    for clip_id in ("a.mp4#0", "wet & wild/ünï?#4.5", "../x"):
-        name = name_of_clip(clip_id)
-        assert name.replace("-", "").replace("_", "").isalnum()
-        assert clip_of_name(name) == clip_id
-    for wrong in ("", "=", "a", "YWJ", "YWJj====", "ünï"):
-        if wrong:
-            with pytest.raises(KeyError):
-                clip_of_name(wrong)
-
-
-def test_indexes_are_named_by_their_folders(tmp_path: Path):
-    folders = [tmp_path / "films" / ".polyreel", tmp_path / "library", tmp_path / "more" / "library"]
-    assert names_of(folders) == ["films", "library", "library 2"]
-
-
-def test_an_app_needs_indexes(client):
-    from polyreel.web.access import Access
-
-    with pytest.raises(ValueError, match="indexes are called nothing; expected one or more"):
-        create_app([], Access())
