@@ -21,7 +21,7 @@ from memory_world import one_run, one_step, write_data
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "results" / "memory_growth.json"
-LAYERS, CHUNK = 6, 512
+LAYERS, CHUNK = 6, 256
 Row = dict[str, object]
 
 

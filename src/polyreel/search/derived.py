@@ -43,7 +43,7 @@ class Sizes:
         fresh_share: everything is derived anew when new rows are more than this share of all.
     """
 
-    exact_rows: int = 200_000
+    exact_rows: int = 50_000
     filtered_rows: int = 20_000
     fresh_share: float = 0.1
 

@@ -1,6 +1,6 @@
 """Rows in the memory of a process that answers, and the nearest among them: exactly, or through inverted lists.
 
-Up to some hundred thousand clips one product with the matrix of all embeddings is fastest, and exact. Beyond, FAISS
+Up to some ten thousand clips one product with the matrix of all embeddings is fastest, and exact. Beyond, FAISS
 visits only the lists nearest to the query (IVF, one byte a dimension), and the best it finds are scored again with
 the embeddings themselves. Lists are visited until they held as many clips that may be found as `num_scanned` says, and
 lists that hold none are passed over; where few clips may be found, all of them are compared. So a filter never starves

@@ -21,7 +21,7 @@ from polyreel.training.scored import AskedLang
 from polyreel.training.terms import Loss, weight_of
 
 IN_BLOCKS = ("contrastive", "distillation")
-ROWS_AT_ONCE = 512
+ROWS_AT_ONCE = 256
 
 RowsLoss = Callable[[Tensor, list[Tensor], Tensor], Tensor]
 
