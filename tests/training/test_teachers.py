@@ -1,7 +1,9 @@
 """The teacher bank says what live teachers say, once, and only about what it was made from."""
 
+import json
 import mmap
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,15 +16,22 @@ from polyreel.errors import DataError, FingerprintError, RecipeError
 from polyreel.models.retriever import Retriever
 from polyreel.storage import read_json, write_json
 from polyreel.training.loop import train
+from polyreel.training.runs import best_of
 from polyreel.training.teachers import TeacherBank
 
 
-@pytest.fixture
-def teachers(recipe, tmp_path):
-    """Two English teachers with different text towers."""
+@pytest.fixture(scope="module")
+def trained(recipe, tmp_path_factory):
     first = recipe(data={"langs": ["en"]}, schedule={"steps": 5})
     second = recipe(data={"langs": ["en"]}, schedule={"steps": 5}, text={"num_layers": 1}, seed=2)
-    return [train(one, tmp_path / name) for one, name in ((first, "first"), (second, "second"))]
+    folder = tmp_path_factory.mktemp("teachers")
+    return [train(one, folder / name) for one, name in ((first, "first"), (second, "second"))]
+
+
+@pytest.fixture
+def teachers(trained, tmp_path):
+    """Two English teachers with different text towers, in folders of the test's own, which were never asked."""
+    return [Path(shutil.copytree(run, tmp_path / run.name)) for run in trained]
 
 
 def test_the_bank_equals_live_teachers(toy, teachers):
@@ -147,3 +156,37 @@ def test_rows_are_read_from_the_disk_and_strangers_are_refused(toy, teachers):
     assert all(isinstance(part.base, np.memmap | mmap.mmap) for part in (*bank._clips, *bank._sentences))
     with pytest.raises(KeyError, match="stranger"):
         bank.similarities([bank.clip_ids[0], "stranger"], bank.sentence_ids[:1])
+
+
+def write_log(run, *recalls):
+    run.mkdir(exist_ok=True)
+    rows = [{"step": step, "val": {"mean_recall_at_10": recall}} for step, recall in enumerate(recalls, 1)]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [{"step": 1, "loss": 99.0}, *rows]))
+    return str(run)
+
+
+def test_the_best_teacher_is_the_one_whose_log_has_the_highest_validation_the_first_of_equals(tmp_path):
+    logs = {"fell": (30.0, 10.0), "rose": (20.0, 40.0), "late": (40.0,), "bare": ()}
+    fell, rose, late, bare = (write_log(tmp_path / name, *recalls) for name, recalls in logs.items())
+    assert best_of([fell, rose, late]) == rose and best_of([late, rose]) == late and best_of([fell]) == fell
+    for without in (bare, str(tmp_path / "nobody")):
+        with pytest.raises(
+            RecipeError, match=r'chosen is "best", but .*metrics\.jsonl has no validation; name runs that'
+        ):
+            best_of([fell, without])
+
+
+@pytest.mark.parametrize("pooling", ["learnt", "min"])
+def test_the_best_teacher_alone_teaches_as_if_it_were_the_only_one_named(recipe, teachers, tmp_path, pooling):
+    write_log(teachers[1], 100.0)
+    objective = {"distillation_weight": 1.0, "teacher_pooling": pooling}
+    both = recipe(objective=objective, teachers={"runs": [str(one) for one in teachers], "chosen": "best"})
+    alone = recipe(objective=objective, teachers={"runs": [str(teachers[1])]})
+    assert both.idle_settings() == alone.idle_settings() == ["objective.teacher_pooling"]
+    runs = [train(one, tmp_path / name) for one, name in ((both, "both"), (alone, "alone"))]
+    models, logs = (
+        [(run / name).read_bytes() for run in runs] for name in ("model/model.safetensors", "metrics.jsonl")
+    )
+    losses = [[json.loads(line).get("loss") for line in log.splitlines()] for log in logs]
+    assert models[0] == models[1] and losses[0] == losses[1]
+    assert b"teacher_weights" not in logs[0], "one has nothing to be weighed against"
