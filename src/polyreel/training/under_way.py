@@ -76,7 +76,7 @@ class Training:
         frames = prepare_frames(learnt, features, self.model.video)
         text, bank, known = self.model.text, material.bank, material.known
         rows = None if bank is None else prepare_bank_rows(learnt, self.table, bank)
-        self.beyond = Beyond(recipe, self.table, text, bank, material.pairs, material.pair_bank, rows)
+        self.beyond = Beyond(recipe, material, self.table, text, rows)
         self.scorer = Scorer(recipe, self.model, self.table, frames, bank, known, rows, self.beyond)
         val = material.val
         self.validator = None if val is None else Validator(self.model, val, features, material.spoken)
@@ -242,13 +242,13 @@ class Training:
         """Save state and batch for a look at them, and return what is to be said."""
         is_late = not is_finite(self.model) and self.last_batch is not None
         blamed = self.last_batch if is_late and self.last_batch is not None else batch
-        record = batch_record(blamed, self.table, self.material.learnt)
+        captions, pairs = batch_record(blamed, self.table, self.material.learnt), self.beyond.record(blamed)
         state = self._state()
         if self.processes.is_first:
             Checkpoints(self.folder.failed).save(self.standing, state)
-            write_json(self.folder.failed / "batch.json", {"captions": record})
+            write_json(self.folder.failed / "batch.json", {"captions": captions, "pairs": pairs})
         saved = str(self.folder.failed)
-        return no_number(taken.loss, record, self.standing.step, is_late=is_late, saved=saved)
+        return no_number(taken.loss, [*captions, *pairs], self.standing.step, is_late=is_late, saved=saved)
 
     def _state(self) -> dict[str, torch.Tensor]:
         state = state_of(self.model, self.stepper.optimizer, self.stepper.teacher_logits_K, self.processes)
