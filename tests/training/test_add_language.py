@@ -104,7 +104,7 @@ def test_what_cannot_be_done_is_said(run, pairs, recipe, tmp_path):
     with pytest.raises(TrainingError, match="no state kept what the student knew: R@10 en"):
         add_language(run, pairs, tmp_path / "strict", settings=strict)
     wild = SETTINGS.model_copy(update={"learning_rate": 1e30})
-    with pytest.raises(TrainingError, match=r"loss of step \d+ is no number; the states before it are in .*wild.*lower"):
+    with pytest.raises(TrainingError, match=r"loss of step \d+ is no number; the states before it are in .*lower"):
         add_language(run, pairs, tmp_path / "wild", settings=wild)
     one = tmp_path / "en-de.tsv"
     one.write_text("a dog\tein Hund\n", encoding="utf-8")

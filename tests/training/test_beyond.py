@@ -69,9 +69,13 @@ def test_a_step_looks_at_the_hard_clips_of_its_captions_and_pairs(all_beyond, tm
     assert len(seen) < len(table.clip_ids)
 
 
-@pytest.mark.parametrize("left_out", ["pair_alignment_weight", "pair_distillation_weight"])
-def test_a_language_is_learnt_without_any_video_in_it(paired, english_teacher, toy, tmp_path, left_out):
-    run = train(paired(objective={left_out: 0.0}, schedule={"steps": 100}), tmp_path / "run")
+DISTILLED, ALIGNED = {"pair_alignment_weight": 0.0}, {"pair_distillation_weight": 0.0}
+PAIRS_ALONE = {"objective": {**DISTILLED, "contrastive_weight": 0.0}, "video": {"tower": "teacher"}}
+
+
+@pytest.mark.parametrize("changes", [{"objective": DISTILLED}, {"objective": ALIGNED}, PAIRS_ALONE])
+def test_a_language_is_learnt_without_any_video_in_it(paired, english_teacher, toy, tmp_path, changes):
+    run = train(paired(**changes, schedule={"steps": 100}), tmp_path / "run")
     found = {}
     test = toy.split("test")
     for name, folder in (("teacher", english_teacher), ("student", run)):

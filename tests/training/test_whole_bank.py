@@ -78,6 +78,10 @@ def test_kept_embeddings_are_made_anew_on_schedule_and_one_step_sees_the_same():
     later = KeptClips(embed, 6, 3)
     later.put(kept.state())
     assert of(later, 5) == 2, "what was saved is gone on with"
+    later.put(kept.state(), torch.device("meta"))
+    assert later.kept_CD.is_meta, "where the student is"
+    later.put({})
+    assert later.kept_CD is None
     asked.clear()
     fresh = KeptClips(embed, 6, 1)
     of(fresh, 0)

@@ -90,14 +90,14 @@ class Beyond:
 
     def _hard_of(self, batch: ParallelBatch, pairs: Mapping[str, PairRows]) -> Ints:
         """Return the hard clips of a step's sentences, repeated or not; one that nobody has read has none."""
-        found = [np.zeros(0, np.int64)]
+        found = [np.zeros(0, np.int32)]
         if self._hard_of_captions_QH is not None and self._bank_row_S is not None:
             for part in batch.by_lang.values():
                 rows_R = self._bank_row_S[part.sentences_R]
                 found.append(self._hard_of_captions_QH[rows_R[rows_R >= 0]].ravel())
         if self._hard_of_pairs_QH is not None:
             found += [self._hard_of_pairs_QH[part.bank_rows_P].ravel() for part in pairs.values()]
-        return np.concatenate(found)
+        return np.concatenate(found).astype(np.int64)
 
 
 def _tabulate(

@@ -108,7 +108,8 @@ def prepare_hard_clips(
         "asked": [bank.clip_ids.fingerprint, bank.sentence_ids.fingerprint, recipe.teachers.lang],
         "ranked": [pooling, shape[1], fingerprint(clips_M.tobytes())],
     }
-    return _made(dataset, "hard", made_from, write, lambda folder: np.load(folder / "hard.npy", mmap_mode="r"))
+    found: Ints32 = _made(dataset, "hard", made_from, write, lambda folder: np.load(folder / "hard.npy", mmap_mode="r"))
+    return found
 
 
 def prepare_frames(dataset: Dataset, features: FeatureStore, video: VideoTower) -> tuple[Tensor, Tensor]:

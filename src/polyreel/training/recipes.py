@@ -116,7 +116,7 @@ class Recipe(Settings):
             RecipeError: nothing to minimise, teachers asked where none are named, too many to imitate, an encoder that
                 is to learn in two ways, or layers that are to be computed in two.
         """
-        if not self.objective.active_terms:
+        if not self.objective.active_terms and not self.objective.learns_pairs:
             raise RecipeError("the weights of all terms of the objective are 0; one must be above 0")
         if self.objective.asks_teachers and not self.teachers.runs:
             raise RecipeError(

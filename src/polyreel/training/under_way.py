@@ -29,7 +29,7 @@ from polyreel.training.interruption import stop_requests
 from polyreel.training.keeping import keep
 from polyreel.training.material import Material
 from polyreel.training.prepared import prepare_bank_rows, prepare_captions, prepare_frames
-from polyreel.training.processes import Processes, check_processes, gathered, spread
+from polyreel.training.processes import ALONE, Processes, check_processes, gathered, spread
 from polyreel.training.recipes import Recipe
 from polyreel.training.runs import RunFolder, append_record, naming_disk
 from polyreel.training.scoring import Scorer
@@ -42,7 +42,6 @@ from polyreel.training.watching import Seen, Speedometer, Watch, peak_memory_byt
 LOG_EVERY_STEPS = 10
 MOST_SAVING_SHARE = 0.05
 SEED_STRIDE = 1_000_003  # processes other than the first draw their dropout apart
-ALONE = Processes()
 
 
 class Training:
@@ -128,7 +127,7 @@ class Training:
             self.standing, state = found
             self.average.restore(state, self.standing.num_averaged)
             put_state(state, self.model, self.stepper.optimizer, self.stepper.teacher_logits_K, self.processes)
-            self.scorer.kept.put(state)
+            self.scorer.kept.put(state, self.model.device)
         if self.processes.is_first:
             self.folder.keep_log_until(self.standing.step)
 
