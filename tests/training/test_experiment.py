@@ -203,7 +203,7 @@ def test_workers_end_when_the_experiment_is_killed(file, tmp_path):
     wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
 
 
-def wait_until(is_so, seconds=60):
+def wait_until(is_so, seconds=600):
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline
