@@ -9,6 +9,7 @@ from polyreel.data.clips import Caption, Clip
 from polyreel.data.dataset import Dataset
 from polyreel.data.feature_settings import FeatureSettings
 from polyreel.data.features import FeatureWriter
+from polyreel.training.loop import train
 from polyreel.training.recipe_files import merged
 from polyreel.training.recipes import Recipe
 
@@ -72,6 +73,54 @@ def recipe(toy):
             "schedule": {"steps": 30, "learning_rate": "one-cycle", "validate_every_steps": 10},
         }
         return Recipe.model_validate(merged(values, changes))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def english_teacher(recipe, tmp_path_factory):
+    return train(recipe(data={"langs": ["en"]}), tmp_path_factory.mktemp("teacher") / "run")
+
+
+@pytest.fixture(scope="session")
+def pairs_file(toy, tmp_path_factory):
+    """The Italian training captions beside their English ones, without the clips."""
+    texts = {}
+    for row in toy.split("train").captions.to_pylist():
+        texts.setdefault(row["caption_id"], {})[row["lang"]] = row["text"]
+    place = tmp_path_factory.mktemp("pairs") / "toy.en-it.tsv"
+    lines = [f"{row['en']}\t{row['it']}\n" for row in texts.values() if len(row) == 2]
+    place.write_text("".join(reversed(lines)), encoding="utf-8")
+    return str(place)
+
+
+@pytest.fixture(scope="session")
+def paired(recipe, english_teacher, pairs_file):
+    """Make a recipe that learns Italian from pairs alone."""
+
+    def make(**changes) -> Recipe:
+        values = {
+            "data": {"langs": ["en"]},
+            "objective": {"pair_distillation_weight": 1.0, "pair_alignment_weight": 1.0},
+            "pairs": {"files": [pairs_file], "size": 16},
+            "teachers": {"runs": [str(english_teacher)]},
+        }
+        return recipe(**merged(values, changes))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def all_beyond(paired):
+    """Make a recipe of everything beyond the batch at once, whose model is the mean of its last three epochs."""
+
+    def make(**changes) -> Recipe:
+        values = {
+            "objective": {"distillation_weight": 0.5, "whole_bank_weight": 1.0, "pair_doubt": 1.0},
+            "bank": {"sample": 10, "hard": 2, "refresh_every_steps": 7},
+            "schedule": {"average_epochs": 3, "keep": "last"},
+        }
+        return paired(**merged(values, changes))
 
     return make
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import torch
 
-from polyreel.training.candidates import choose_candidates, hard_clips
+from polyreel.training import candidates
+from polyreel.training.candidates import choose_candidates, clips_to_rank, rank_clips
 from polyreel.training.teachers import BankedTeacher, TeacherBank
 
 CLIPS = 12
@@ -54,16 +54,24 @@ def test_the_estimated_sum_is_the_sum_in_the_mean_over_all_draws_there_are():
 
 
 @pytest.mark.parametrize("pooling", ["max", "min", "mean", "each"])
-def test_hard_clips_are_those_the_pooled_teachers_score_highest(pooling):
+@pytest.mark.parametrize("at_once", [3, 4096])
+def test_hard_clips_are_those_the_pooled_teachers_score_highest(pooling, at_once, monkeypatch):
+    monkeypatch.setattr(candidates, "RANKED_AT_ONCE", at_once)
     teachers = [
-        BankedTeacher(fingerprint=str(k), clips_CD=unit(k, CLIPS), sentences_SD=unit(9 + k, 6)) for k in range(2)
+        BankedTeacher(fingerprint=str(k), clips_CD=unit(k, CLIPS), sentences_SD=unit(9 + k, 7)) for k in range(2)
     ]
-    bank = TeacherBank(teachers, [str(clip) for clip in range(CLIPS)], list("abcdef"))
-    look_up = hard_clips(bank, pooling, 3)
-    sims_KQC = bank.gather(np.arange(6), np.arange(CLIPS))
-    pooled = {"max": sims_KQC.amax(0), "min": sims_KQC.amin(0)}.get(pooling, sims_KQC.mean(0))
-    expected = torch.topk(pooled, 3).indices
-    assert set(look_up(ints(4))) == set(expected[4].tolist())
-    assert set(look_up(ints(-1, 2))) == set(expected[2].tolist()), "nothing is known of a sentence nobody has read"
-    among = hard_clips(bank, pooling, 3, ranked_among=5, seed=3)
-    assert len(np.unique(np.concatenate([among(ints(row)) for row in range(6)]))) <= 5
+    bank = TeacherBank(teachers, [str(clip) for clip in range(CLIPS)], list("abcdefg"))
+    sims_KQC = bank.gather(np.arange(7), np.arange(CLIPS)).numpy()
+    pooled_QC = {"max": sims_KQC.max(0), "min": sims_KQC.min(0)}.get(pooling, sims_KQC.mean(0))
+    for clips in (clips_to_rank(CLIPS, None, 3), clips_to_rank(CLIPS, 5, 3)):
+        hard = np.full((7, 4), -1, np.int32)
+        rank_clips(bank, pooling, clips, hard)
+        expected = clips[np.argsort(-pooled_QC[:, clips], axis=1)[:, :4]]
+        assert np.sort(hard, axis=1).tolist() == np.sort(expected, axis=1).tolist()
+
+
+def test_the_clips_to_rank_are_all_or_a_draw_that_the_seed_determines():
+    assert clips_to_rank(CLIPS, None, 1).tolist() == clips_to_rank(CLIPS, CLIPS, 1).tolist() == list(range(CLIPS))
+    few = clips_to_rank(CLIPS, 5, 1)
+    assert len(set(few)) == 5 and sorted(few) == few.tolist() == clips_to_rank(CLIPS, 5, 1).tolist()
+    assert few.tolist() != clips_to_rank(CLIPS, 5, 2).tolist()

@@ -46,6 +46,29 @@ set = { objective = { distillation_weight = 1.0 } }
 only = { captions = ["few"] }
 """
 
+SMALL = """
+title = "Toy"
+seeds = [1]
+
+[set.schedule]
+steps = 10
+
+[systems.teacher]
+recipe = "RECIPE"
+set = { data = { langs = ["en"] } }
+seeds = [7, 8]
+is_reported = false
+
+[systems.plain]
+recipe = "RECIPE"
+
+[systems.taught]
+recipe = "RECIPE"
+teachers = "teacher"
+set = { objective = { distillation_weight = 1.0 } }
+"""
+WILD = "optimizer = { learning_rate = 1e30 }"
+
 
 @pytest.fixture
 def file(tmp_path, recipe):
@@ -123,33 +146,21 @@ def test_an_experiment_runs_resumes_and_leaves_tables_and_pages(file, tmp_path):
 
 def test_two_jobs_give_the_same_result_as_one_whenever_workers_are_replaced(file, tmp_path, monkeypatch):
     monkeypatch.setattr("polyreel.training.experiment.RUNS_A_WORKER", 1)
-    text = FILE.replace("seeds = [1, 2]", "seeds = [1]")
-    one = run_experiment(file(text), tmp_path / "one")
-    two = run_experiment(file(text), tmp_path / "two", jobs=2)
+    one = run_experiment(file(SMALL), tmp_path / "one")
+    two = run_experiment(file(SMALL), tmp_path / "two", jobs=2)
     for first, second in zip(one.cells, two.cells, strict=True):
         for report, other in zip(first.reports, second.reports, strict=True):
             assert [row.value for row in report.rows()] == [row.value for row in other.rows()]
 
 
-def test_a_run_that_fails_does_not_stop_the_others(file, tmp_path):
-    text = FILE.replace(
-        "[systems.taught]",
-        '[systems.wild]\nrecipe = "RECIPE"\nset = { optimizer = { learning_rate = 1e30 } }\n\n[systems.taught]',
-    )
-    with pytest.raises(
-        ItemsFailedError, match=r"experiment 'Toy': 4 failed, the rest is done\n  wild-\w+: the loss is"
-    ):
-        run_experiment(file(text), tmp_path / "out")
-    assert len(list((tmp_path / "out").glob("runs/taught-*/report-test"))) == 2
-
-
-def test_a_teacher_that_fails_is_named_beside_its_pupils(file, tmp_path):
-    text = FILE.replace("seeds = [7, 8]", "seeds = [7, 8]\nat.captions.few = { optimizer = { learning_rate = 1e30 } }")
-    with pytest.raises(ItemsFailedError) as caught:
+def test_a_run_that_fails_stops_nobody_but_its_pupils_and_is_named_beside_them(file, tmp_path):
+    text = SMALL.replace('langs = ["en"] } }', f'langs = ["en"] }}, {WILD} }}')
+    with pytest.raises(ItemsFailedError, match=r"experiment 'Toy': 3 failed, the rest is done\n") as caught:
         run_experiment(file(text), tmp_path / "out")
     failed = {name.rpartition("-")[0]: reason for name, reason in caught.value.failures.items()}
     assert set(failed) == {"teacher", "taught"}
-    assert "the loss is" in failed["teacher"]
+    assert "the loss is" in failed["teacher"] and "teacher" in failed["taught"]
+    assert len(list((tmp_path / "out").glob("runs/plain-*/report-test"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -177,7 +188,7 @@ def test_a_system_cannot_teach_itself(file, tmp_path):
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc")
 def test_workers_end_when_the_experiment_is_killed(file, tmp_path):
-    text = FILE.replace("steps = 10", "steps = 100000")
+    text = SMALL.replace("steps = 10", "steps = 100000")
     program = (
         "from polyreel.training.experiment import run_experiment\n"
         f"if __name__ == '__main__': run_experiment({str(file(text))!r}, {str(tmp_path / 'out')!r}, jobs=2)"
@@ -192,7 +203,7 @@ def test_workers_end_when_the_experiment_is_killed(file, tmp_path):
     wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
 
 
-def wait_until(is_so, seconds=60):
+def wait_until(is_so, seconds=600):
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline

@@ -55,6 +55,14 @@ def test_a_loss_that_is_no_number_names_clips_languages_and_captions_and_saves_t
     assert list((tmp_path / "run" / "failed").glob("step-*.safetensors"))
 
 
+def test_a_loss_of_sentence_pairs_that_is_no_number_names_pairs(paired, tmp_path):
+    with pytest.raises(TrainingError, match=r"\(pair_distillation/it.*on this batch: pair \d+, it: 'un ") as caught:
+        train(wild(paired, objective={"contrastive_weight": 0.0}), tmp_path / "run")
+    pairs = json.loads((tmp_path / "run" / "failed" / "batch.json").read_text())["pairs"]
+    assert len(pairs) == 16 and all(row["english"].startswith("a ") for row in pairs)
+    assert f"pair {pairs[0]['pair']}, it: {pairs[0]['text']!r}" in str(caught.value)
+
+
 def test_weights_that_became_no_numbers_are_blamed_on_the_batch_before_and_never_saved(recipe, tmp_path):
     asked = wild(recipe, optimizer={"learning_rate": 1e-3}, machine={"save_every_seconds": 0})
 

@@ -1,13 +1,10 @@
 """Stopping a run at any moment loses nothing: requests wait for the step, and what fails within one leaves no trace."""
 
 import signal
-import subprocess
-import sys
 import threading
-import time
 
 import pytest
-from moments import press_ctrl_c, send_sigterm, when_clips_are_read_for_the
+from moments import killed_or_terminated, press_ctrl_c, send_sigterm, when_clips_are_read_for_the
 
 from polyreel.errors import FingerprintError
 from polyreel.storage import read_json
@@ -130,14 +127,8 @@ def test_after_the_block_signals_have_their_usual_effect_again():
 def test_a_process_that_was_killed_or_terminated_goes_on_to_the_same_bytes(recipe, tmp_path, number, status, logged):
     asked = recipe(text={"dropout": 0.2}, schedule={"steps": 400}, machine={"save_every_seconds": 0})
     whole = train(asked, tmp_path / "whole")
-    (tmp_path / "recipe.toml").write_text(asked.to_toml())
-    verb = [sys.executable, "-m", "polyreel.cli", "train", tmp_path / "recipe.toml", "-o", tmp_path / "cut", "-q"]
-    process, path = subprocess.Popen(verb, stderr=subprocess.PIPE, text=True), tmp_path / "cut" / "metrics.jsonl"
-    while not (path.is_file() and len(log(tmp_path / "cut")) >= logged):
-        time.sleep(0.002)
-    process.send_signal(number)
-    _, said = process.communicate()
-    assert process.returncode == status
+    found, said = killed_or_terminated(asked, tmp_path, number, logged)
+    assert found == status
     if number == signal.SIGTERM:
         assert "stopped; what was finished is kept" in said and "Traceback" not in said
         assert read_json(tmp_path / "cut" / "run.json")["status"] == "interrupted"

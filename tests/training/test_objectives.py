@@ -102,6 +102,8 @@ def test_teacher_pooling_is_named_by_what_it_does_to_similarities():
     assert pool_teachers(teachers, "max").tolist() == [[[3.0, 4.0]]]
     assert pool_teachers(teachers, "mean").tolist() == [[[2.0, 2.0]]]
     assert pool_teachers(teachers, "each") is teachers
+    for pooling in ("min", "max", "mean", "each", "learnt"):
+        assert pool_teachers(teachers[:1], pooling).tolist() == [[[1.0, 4.0]]], "one teacher's stay as they are"
 
 
 def test_learnt_pooling_is_the_weighted_mean():

@@ -11,10 +11,12 @@ from polyreel.models.settings import VideoSettings
 from polyreel.models.subword import SubwordBackbone
 from polyreel.models.video import VideoTower
 from polyreel.training.batches import sample_batches
+from polyreel.training.candidates import rank_clips
 from polyreel.training.captions import tabulate
 from polyreel.training.material import gather_material
-from polyreel.training.prepared import prepare_captions, prepare_frames
+from polyreel.training.prepared import prepare_captions, prepare_frames, prepare_hard_clips
 from polyreel.training.student import build_student
+from polyreel.training.teachers import BankedTeacher, TeacherBank
 
 LANGS = ["en", "it"]
 
@@ -83,3 +85,27 @@ def test_a_dataset_that_cannot_be_written_to_is_prepared_in_memory(learnt, text)
     (learnt.folder / "captions").write_text("a file")
     for other in (replace(learnt, folder=None), replace(learnt, folder=learnt.folder / "captions")):
         assert np.array_equal(prepare_captions(other, LANGS, text).tokens.ids, expected.tokens.ids)
+
+
+def test_hard_clips_are_ranked_once_mapped_and_kept_apart_by_all_that_decides_them(learnt, recipe, monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(2, len(learnt.clip_ids) + 9, 5)).astype(np.float32)
+    teachers = [BankedTeacher(fingerprint=str(k), clips_CD=rows[k, 9:], sentences_SD=rows[k, :9]) for k in range(2)]
+    bank = TeacherBank(teachers, learnt.clip_ids, list("abcdefghi"))
+
+    def prepare(bank_settings=(), inputs="1", **changes):
+        settings = {"sample": 5, "hard": 3, **dict(bank_settings)}
+        return prepare_hard_clips(learnt, bank, recipe(bank=settings, **changes), {"teacher_fingerprints": inputs})
+
+    found, expected = prepare(), np.zeros((9, 3), np.int32)
+    rank_clips(bank, "max", np.arange(len(learnt.clip_ids)), expected)
+    assert isinstance(found, np.memmap) and not found.flags.writeable and np.array_equal(found, expected)
+    assert prepare({"sample": None}) is None and prepare({"hard": 0}) is None
+    prepare({"hard": 2})
+    prepare({"ranked_among": 20})
+    prepare({"ranked_among": 20}, seed=2)
+    prepare(objective={"teacher_pooling": "min"})
+    prepare(teachers={"lang": "it"})
+    prepare(inputs="2")
+    assert len(list((learnt.folder / "prepared").glob("hard-*"))) == 7
+    monkeypatch.setattr("polyreel.training.prepared.rank_clips", lambda *_: pytest.fail("ranked again"))
+    assert np.array_equal(prepare(seed=2), expected), "without a draw the seed decides nothing"

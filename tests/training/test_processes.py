@@ -58,6 +58,15 @@ def test_two_processes_have_the_losses_of_one(recipe, alone, tmp_path, machine):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sharding", ["ddp", "fsdp"])
+def test_two_processes_have_the_losses_of_one_beyond_the_batch(all_beyond, tmp_path, sharding):
+    """Sentence pairs, and clips of the whole bank, which every process embeds for itself."""
+    alone = train(all_beyond(**DEEP), tmp_path / "alone")
+    run, _ = train_in_two(all_beyond(**DEEP, machine={"sharding": sharding}), tmp_path / "two")
+    assert_alike(run, alone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharding", ["ddp", "fsdp"])
 def test_a_run_goes_on_with_another_number_of_processes(recipe, alone, tmp_path, sharding):
     def interrupt(done, total, doing):
         if (done, total) == (17, 30):

@@ -1,7 +1,9 @@
 """The teacher bank says what live teachers say, once, and only about what it was made from."""
 
+import json
 import mmap
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,12 +19,18 @@ from polyreel.training.loop import train
 from polyreel.training.teachers import TeacherBank
 
 
-@pytest.fixture
-def teachers(recipe, tmp_path):
-    """Two English teachers with different text towers."""
+@pytest.fixture(scope="module")
+def trained(recipe, tmp_path_factory):
     first = recipe(data={"langs": ["en"]}, schedule={"steps": 5})
     second = recipe(data={"langs": ["en"]}, schedule={"steps": 5}, text={"num_layers": 1}, seed=2)
-    return [train(one, tmp_path / name) for one, name in ((first, "first"), (second, "second"))]
+    folder = tmp_path_factory.mktemp("teachers")
+    return [train(one, folder / name) for one, name in ((first, "first"), (second, "second"))]
+
+
+@pytest.fixture
+def teachers(trained, tmp_path):
+    """Two English teachers with different text towers, in folders of the test's own, which were never asked."""
+    return [Path(shutil.copytree(run, tmp_path / run.name)) for run in trained]
 
 
 def test_the_bank_equals_live_teachers(toy, teachers):
@@ -147,3 +155,19 @@ def test_rows_are_read_from_the_disk_and_strangers_are_refused(toy, teachers):
     assert all(isinstance(part.base, np.memmap | mmap.mmap) for part in (*bank._clips, *bank._sentences))
     with pytest.raises(KeyError, match="stranger"):
         bank.similarities([bank.clip_ids[0], "stranger"], bank.sentence_ids[:1])
+
+
+def test_the_best_teacher_alone_teaches_as_if_it_were_the_only_one_named(recipe, teachers, tmp_path):
+    with (teachers[1] / "metrics.jsonl").open("a") as log:
+        log.write('{"step": 5, "val": {"mean_recall_at_10": 101}}\n')
+    objective = {"distillation_weight": 1.0, "teacher_pooling": "learnt"}
+    both = recipe(objective=objective, teachers={"runs": [str(one) for one in teachers], "chosen": "best"})
+    alone = recipe(objective=objective, teachers={"runs": [str(teachers[1])]})
+    assert both.idle_settings() == alone.idle_settings() == ["objective.teacher_pooling"]
+    runs = [train(one, tmp_path / name) for one, name in ((both, "both"), (alone, "alone"))]
+    models, logs = (
+        [(run / name).read_bytes() for run in runs] for name in ("model/model.safetensors", "metrics.jsonl")
+    )
+    losses = [[json.loads(line).get("loss") for line in log.splitlines()] for log in logs]
+    assert models[0] == models[1] and losses[0] == losses[1]
+    assert b"teacher_weights" not in logs[0], "one has nothing to be weighed against"

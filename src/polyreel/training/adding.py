@@ -28,17 +28,16 @@ from polyreel.training.adding_report import Measured, Scales
 from polyreel.training.checkpoint import Checkpoints
 from polyreel.training.crosslingual import imitation
 from polyreel.training.interruption import stop_requests
-from polyreel.training.objectives import pool_teachers, weighted_mean
+from polyreel.training.objectives import weighted_mean
 from polyreel.training.optimization import make_optimizer, rate_factor, set_rate
-from polyreel.training.pairs import PairTable, trust
-from polyreel.training.processes import Processes
+from polyreel.training.pairs import PairTable, divergence_of_pairs, trust
+from polyreel.training.processes import ALONE
 from polyreel.training.recipes import Recipe
 from polyreel.training.schedule_settings import ScheduleSettings
 from polyreel.training.state import Standing, put_state, put_weights, state_of, weights_of
 from polyreel.training.teachers import TeacherBank
-from polyreel.training.whole_bank import bank_divergence
+from polyreel.training.whole_bank import OverBank
 
-ALONE = Processes()
 WORST = -1.0
 
 
@@ -178,12 +177,13 @@ class Adding:
 
     def _of_pairs(self, texts_PD: Tensor, bank_rows_P: np.ndarray) -> Tensor:
         objective, lesson = self._recipe.objective, self._lesson
+        over = OverBank(
+            student_VS=texts_PD @ lesson.clips_CD.T,
+            teachers_KVS=lesson.bank.gather(bank_rows_P, self._clips),
+            log_weights_S=torch.zeros(len(self._clips)),
+        )
         even = "mean" if objective.teacher_pooling == "learnt" else objective.teacher_pooling
-        pooled_KPC = pool_teachers(lesson.bank.gather(bank_rows_P, self._clips), even)
-        student_PC, flat_C = texts_PD @ lesson.clips_CD.T, torch.zeros(len(self._clips))
-        divergence_P = torch.stack(
-            [bank_divergence(student_PC, one, flat_C, objective.distillation_temperature) for one in pooled_KPC]
-        ).mean(0)
+        divergence_P = divergence_of_pairs(over, even, objective.distillation_temperature)
         distance_P = (texts_PD - lesson.english_ND[torch.from_numpy(bank_rows_P)]).square().sum(-1)
         losses_P = divergence_P + self._settings.alignment_weight * distance_P
         return weighted_mean(losses_P, trust(divergence_P, self._settings.doubt))

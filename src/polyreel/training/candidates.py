@@ -7,14 +7,13 @@ chance. A drawn clip counts for those that were not, by the inverse of that chan
 estimate of Z has exactly Z for its mean, whichever clips are taken for certain. Its logarithm, and so the loss, is
 below the true one in the mean by about Var(Z') / 2 Z^2, which vanishes as the sample grows.
 
-Shapes: `B` clips of the batch, `T` other candidates, `S` all of them, `C` clips of the bank, `Q` sentences.
+Shapes: `B` clips of the batch, `T` other candidates, `S` all of them, `C` clips of the bank, `M` of them that are
+ranked, `Q` sentences of the bank, `H` hard clips of each.
 """
 
-from collections.abc import Callable
-
 import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from polyreel.data.mapped import Ints
 from polyreel.training.batches import Candidates
@@ -22,7 +21,8 @@ from polyreel.training.objective_settings import TeacherPooling
 from polyreel.training.objectives import pool_teachers
 from polyreel.training.teachers import TeacherBank
 
-RANKED_AT_ONCE = 2**24  # similarities
+Ints32 = npt.NDArray[np.int32]
+RANKED_AT_ONCE = 4096  # sentences, and clips
 _DRAWS = 6_101  # keeps these draws apart from others of the same seed
 
 
@@ -52,29 +52,45 @@ def choose_candidates(
     return Candidates(step=step, others_T=others_T, log_weights_S=weights)
 
 
-def hard_clips(
-    bank: TeacherBank, pooling: TeacherPooling, count: int, *, ranked_among: int | None = None, seed: int = 0
-) -> Callable[[Ints], Ints]:
-    """Rank the bank's clips for each of its sentences by what the teachers say; return what looks them up by row.
+def clips_to_rank(num_clips: int, ranked_among: int | None, seed: int) -> Ints:
+    """Return the clips `[M]` among which the hard ones are sought.
 
     Args:
-        bank: sentences and clips.
-        pooling: of the teachers; where there is one term a teacher, or weights are learnt, their mean ranks.
-        count: clips kept a sentence.
-        ranked_among: clips drawn once to be ranked; None: all. It bounds the cost, Q x this many similarities a
-            teacher, and changes no mean: hard clips need not be the hardest.
+        num_clips: size of the bank.
+        ranked_among: how many to draw, once; None: all. It bounds the cost, Q x this many similarities a teacher, and
+            changes no mean: hard clips need not be the hardest.
         seed: of that draw.
     """
-    num_clips = len(bank.clip_ids)
-    clips = np.arange(num_clips)
-    if ranked_among is not None and ranked_among < num_clips:
-        clips = np.sort(np.random.default_rng(seed).choice(num_clips, ranked_among, replace=False))
-    count, num_sentences = min(count, len(clips)), bank.num_sentences
-    best_QH = np.empty((num_sentences, count), np.int32)
-    step = max(1, RANKED_AT_ONCE // len(clips))
-    even = "mean" if pooling in ("each", "learnt") else pooling
-    for first in range(0, num_sentences, step):
-        rows = np.arange(first, min(first + step, num_sentences))
-        pooled_QC: Tensor = pool_teachers(bank.gather(rows, clips), even)[0]
-        best_QH[rows] = clips[torch.topk(pooled_QC, count, sorted=False).indices.cpu().numpy()]
-    return lambda rows: best_QH[rows[rows >= 0]].ravel().astype(np.int64)
+    if ranked_among is None or ranked_among >= num_clips:
+        return np.arange(num_clips)
+    return np.sort(np.random.default_rng(seed).choice(num_clips, ranked_among, replace=False))
+
+
+def rank_clips(bank: TeacherBank, pooling: TeacherPooling, clips_M: Ints, hard_QH: Ints32) -> None:
+    """Fill in, for each of the bank's sentences, those clips that the teachers score highest, in no order.
+
+    A block of sentences is compared with a block of clips at a time, so that neither's number is a matter of memory.
+
+    Args:
+        bank: Q sentences and their clips.
+        pooling: of the teachers; where there is one term a teacher, or weights are learnt, their mean ranks.
+        clips_M: clips to choose from, no fewer than H.
+        hard_QH: what is filled in.
+    """
+    even: TeacherPooling = "mean" if pooling in ("each", "learnt") else pooling
+    for first in range(0, len(hard_QH), RANKED_AT_ONCE):
+        rows_Q = np.arange(first, min(first + RANKED_AT_ONCE, len(hard_QH)))
+        hard_QH[rows_Q] = _best_clips(bank, even, rows_Q, clips_M, hard_QH.shape[1])
+
+
+def _best_clips(bank: TeacherBank, pooling: TeacherPooling, rows_Q: Ints, clips_M: Ints, count: int) -> Ints:
+    """Return the best `[Q, count]` of some clips for some sentences, carried from block to block."""
+    scores_QH, best_QH = torch.zeros(len(rows_Q), 0), torch.zeros(len(rows_Q), 0, dtype=torch.int64)
+    for first in range(0, len(clips_M), RANKED_AT_ONCE):
+        part_M = clips_M[first : first + RANKED_AT_ONCE]
+        sims_QM = pool_teachers(bank.gather(rows_Q, part_M), pooling)[0].cpu()
+        scores = torch.cat([scores_QH, sims_QM], dim=1)
+        clips = torch.cat([best_QH, torch.from_numpy(part_M).expand(len(rows_Q), -1)], dim=1)
+        scores_QH, places = torch.topk(scores, min(count, scores.shape[1]), sorted=False)
+        best_QH = clips.gather(1, places)
+    return best_QH.numpy()

@@ -100,12 +100,12 @@ def _bank_teachers(wave: Sequence[PlannedRun]) -> None:
 
     A teacher that failed is passed over here: whoever needs it fails, and is listed beside it.
     """
-    from polyreel.training.material import gather_material
-
     banked = set()
     for run in wave:
-        key = (run.recipe.data.dataset, run.recipe.data.features, run.recipe.teachers)
+        key = (run.recipe.data.dataset, run.recipe.data.features, run.recipe.teachers, run.recipe.pairs)
         if run.depth and key not in banked:
+            from polyreel.training.material import gather_material
+
             with suppress(PolyreelError):
                 gather_material(run.recipe)
             banked.add(key)

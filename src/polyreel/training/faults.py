@@ -49,15 +49,15 @@ def no_number(loss: Loss, record: list[dict[str, Json]], step: int, *, is_late: 
 
     Args:
         loss: the loss.
-        record: the batch it comes from, as `batch_record` gives it.
+        record: the batch it comes from, as `batch_record` gives its captions, and `Beyond.record` its pairs.
         step: steps done before.
         is_late: whether weights were no numbers before the step, so that the batch is that of the step before.
         saved: where state and batch were written.
     """
     wrong = [name for name, part in loss.parts.items() if not torch.isfinite(part)]
-    langs = {name.partition("/")[2] for name in wrong}
-    rows = [row for row in record if is_late or row["lang"] in langs] or record
-    shown = "; ".join(f"clip {row['clip_id']!r}, {row['lang']}: {row['text']!r}" for row in rows[:SHOWN_ROWS])
+    parts = {(name.partition("/")[2], name.startswith("pair_")) for name in wrong}
+    rows = [row for row in record if is_late or (row["lang"], "pair" in row) in parts] or record
+    shown = "; ".join(_in_words(row) for row in rows[:SHOWN_ROWS])
     more = f"; and {len(rows) - SHOWN_ROWS} more" if len(rows) > SHOWN_ROWS else ""
     found = f"the loss is {loss.total.item()} at step {step} ({', '.join(wrong) or 'total'})"
     where = "after weights became no numbers on the batch before" if is_late else "on this batch"
@@ -65,6 +65,11 @@ def no_number(loss: Loss, record: list[dict[str, Json]], step: int, *, is_late: 
         f"{found}, {where}: {shown}{more}; all of it and the state are in {saved}; look at these captions and "
         "features, or lower optimizer.learning_rate or set optimizer.max_gradient_norm"
     )
+
+
+def _in_words(row: dict[str, Json]) -> str:
+    where = f"pair {row['pair']}" if "pair" in row else f"clip {row['clip_id']!r}"
+    return f"{where}, {row['lang']}: {row['text']!r}"
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from polyreel.models.devices import CPU
 from polyreel.models.retriever import Retriever
 from polyreel.progress import Progress, silent
 from polyreel.storage import Json, fingerprint
-from polyreel.training.beyond import bank_pairs
 from polyreel.training.kept_tower import KeptTower, keep_tower
+from polyreel.training.pair_bank import bank_pairs
 from polyreel.training.recipes import DataSettings, Recipe
 from polyreel.training.runs import best_of
 from polyreel.training.teachers import TeacherBank, open_run

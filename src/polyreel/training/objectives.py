@@ -80,7 +80,7 @@ def weighted_mean(losses_R: Tensor, weights_R: Tensor | None) -> Tensor:
 
 
 def pool_teachers(sims_KRC: Tensor, pooling: TeacherPooling, weights_K: Tensor | None = None) -> Tensor:
-    """Make one matrix of several teachers', element by element, or keep each.
+    """Make one matrix of several teachers', element by element, or keep each; one teacher's stays as it is.
 
     Named by what it does to similarities; the reference's names `min` and `max` stand for the opposite.
 
@@ -92,6 +92,8 @@ def pool_teachers(sims_KRC: Tensor, pooling: TeacherPooling, weights_K: Tensor |
     Returns:
         `[1, R, C]`, or `[K, R, C]` for "each".
     """
+    if len(sims_KRC) == 1:
+        return sims_KRC
     match pooling:
         case "min":
             return sims_KRC.amin(dim=0, keepdim=True)

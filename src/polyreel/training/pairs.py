@@ -17,7 +17,7 @@ from polyreel.data.mapped import Ints
 from polyreel.models.tokens import Tokens
 from polyreel.training.batches import PairRows
 from polyreel.training.crosslingual import imitation
-from polyreel.training.objective_settings import ObjectiveSettings
+from polyreel.training.objective_settings import ObjectiveSettings, TeacherPooling
 from polyreel.training.objectives import pool_teachers, weighted_mean
 from polyreel.training.whole_bank import OverBank, bank_divergence
 
@@ -104,12 +104,8 @@ def pair_losses(settings: ObjectiveSettings, scored: ScoredPairs, weights_K: Ten
     """
     losses, trust_P = {}, None
     if scored.over_bank is not None:
-        over = scored.over_bank
-        pooled_KPS = pool_teachers(over.teachers_KVS, settings.teacher_pooling, weights_K)
-        temperature = settings.distillation_temperature
-        divergence_P = torch.stack(
-            [bank_divergence(over.student_VS, one, over.log_weights_S, temperature) for one in pooled_KPS]
-        ).mean(0)
+        pooling, temperature = settings.teacher_pooling, settings.distillation_temperature
+        divergence_P = divergence_of_pairs(scored.over_bank, pooling, temperature, weights_K)
         trust_P = trust(divergence_P, settings.pair_doubt)
         losses["pair_distillation"] = weighted_mean(divergence_P, trust_P)
     if scored.english_PD is not None:
@@ -119,6 +115,25 @@ def pair_losses(settings: ObjectiveSettings, scored: ScoredPairs, weights_K: Ten
             distance_P = (scored.texts_PD - scored.english_PD.detach()).square().sum(-1)
             losses["pair_alignment"] = weighted_mean(distance_P, trust_P)
     return losses
+
+
+def divergence_of_pairs(
+    over: OverBank, pooling: TeacherPooling, temperature: float, weights_K: Tensor | None = None
+) -> Tensor:
+    """Return how far student and teachers are from each other on each pair `[P]`.
+
+    `bank_divergence`, averaged over the teachers that are left after pooling.
+
+    Args:
+        over: what student and teachers say of the pairs and the candidates.
+        pooling: of the teachers.
+        temperature: divides the similarities of both.
+        weights_K: how "learnt" pooling weighs the teachers.
+    """
+    pooled_KPS = pool_teachers(over.teachers_KVS, pooling, weights_K)
+    return torch.stack(
+        [bank_divergence(over.student_VS, one, over.log_weights_S, temperature) for one in pooled_KPS]
+    ).mean(0)
 
 
 def trust(divergence_P: Tensor, doubt: float) -> Tensor | None:

@@ -1,6 +1,7 @@
 """What training reads over and over, prepared once and kept beside the dataset: tokens of captions, frames of clips.
 
-Tokenising and scaling give the same every time, so a run finds what an earlier one has made, named by the fingerprint
+With them lie where the teachers' bank has a sentence, and which clips they score highest for it. Tokenising, scaling
+and ranking give the same every time, so a run finds what an earlier one has made, named by the fingerprint
 of what it was made from, and maps the files: a step reads its own rows, and they need no memory of their own. Where
 nothing can be written beside the dataset, files of no name take their place. `DATASET/prepared` may be deleted.
 """
@@ -23,7 +24,9 @@ from polyreel.models.text import TextTower
 from polyreel.models.video import VideoTower
 from polyreel.storage import Json, fingerprint, write_aside, write_json
 from polyreel.training.batches import CaptionTable
+from polyreel.training.candidates import Ints32, clips_to_rank, rank_clips
 from polyreel.training.captions import new_array, read_captions, write_captions
+from polyreel.training.recipes import Recipe
 from polyreel.training.teachers import TeacherBank
 
 _CLIPS_AT_ONCE = 1024
@@ -73,7 +76,40 @@ def prepare_bank_rows(dataset: Dataset, table: CaptionTable, bank: TeacherBank) 
                 first += len(part)
 
     made_from: dict[str, Json] = {"bank": bank.sentence_ids.fingerprint, "sentences": table.sentence_ids.fingerprint}
-    return _made(dataset, "bank", made_from, write, lambda folder: np.load(folder / "rows.npy", mmap_mode="r"))
+    return _made(dataset, "bank-rows", made_from, write, lambda folder: np.load(folder / "rows.npy", mmap_mode="r"))
+
+
+def prepare_hard_clips(
+    dataset: Dataset, bank: TeacherBank, recipe: Recipe, inputs: Mapping[str, Json]
+) -> Ints32 | None:
+    """Return the clips that the teachers score highest for each of the bank's sentences `[Q, H]`, in no order.
+
+    Args:
+        dataset: the clips to train on.
+        bank: what the teachers say of them, and of captions or pairs.
+        recipe: how many, and among which they are sought.
+        inputs: fingerprints of what the bank was made from.
+
+    Returns:
+        None where the recipe wants none.
+    """
+    settings, pooling = recipe.bank, recipe.objective.teacher_pooling
+    if settings.sample is None or settings.hard == 0:
+        return None
+    clips_M = clips_to_rank(len(bank.clip_ids), settings.ranked_among, recipe.seed)
+    shape = bank.num_sentences, min(settings.hard, len(clips_M))
+
+    def write(folder: Path) -> None:
+        hard_QH = np.lib.format.open_memmap(folder / "hard.npy", mode="w+", dtype=np.int32, shape=shape)
+        rank_clips(bank, pooling, clips_M, hard_QH)
+
+    made_from: dict[str, Json] = {
+        **inputs,
+        "asked": [bank.clip_ids.fingerprint, bank.sentence_ids.fingerprint, recipe.teachers.lang],
+        "ranked": [pooling, shape[1], fingerprint(clips_M.tobytes())],
+    }
+    found: Ints32 = _made(dataset, "hard", made_from, write, lambda folder: np.load(folder / "hard.npy", mmap_mode="r"))
+    return found
 
 
 def prepare_frames(dataset: Dataset, features: FeatureStore, video: VideoTower) -> tuple[Tensor, Tensor]:

@@ -84,6 +84,9 @@ class Processes:
             dist.barrier()
 
 
+ALONE = Processes()
+
+
 @contextmanager
 def joined(device: torch.device) -> Iterator[Processes]:
     """Join the processes that torchrun has started; without torchrun this is the only one.

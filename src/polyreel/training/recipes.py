@@ -62,6 +62,11 @@ class TeacherSettings(Settings):
     )
     lang: str = Field(default="en", description="language the teachers are asked in")
 
+    @property
+    def num_asked(self) -> int:
+        """How many of them are asked."""
+        return min(1, len(self.runs)) if self.chosen == "best" else len(self.runs)
+
 
 class BatchSettings(Settings):
     """How a step's captions and clips are drawn."""
@@ -111,7 +116,7 @@ class Recipe(Settings):
             RecipeError: nothing to minimise, teachers asked where none are named, too many to imitate, an encoder that
                 is to learn in two ways, or layers that are to be computed in two.
         """
-        if not self.objective.active_terms:
+        if not self.objective.active_terms and not self.objective.learns_pairs:
             raise RecipeError("the weights of all terms of the objective are 0; one must be above 0")
         if self.objective.asks_teachers and not self.teachers.runs:
             raise RecipeError(
@@ -128,7 +133,7 @@ class Recipe(Settings):
                 "pairs.files is empty but the objective gives sentence pairs a weight; name files of pairs, or set "
                 "pair_distillation_weight and pair_alignment_weight to 0"
             )
-        if self.objective.imitates_teacher and len(self.teachers.runs) > 1 and self.teachers.chosen == "all":
+        if self.objective.imitates_teacher and self.teachers.num_asked > 1:
             raise RecipeError(
                 f"a sentence embedding can be imitated of one teacher, but teachers.runs names "
                 f'{len(self.teachers.runs)}; name one, or set objective.imitation_of = "own"'
@@ -247,7 +252,7 @@ def _idle_keys(recipe: Recipe) -> list[str]:
     }
     idle = [key for key, is_idle in idle_if.items() if is_idle]
     idle += [f"bank.{key}" for key in recipe.bank.idle_keys()]
-    idle += [f"objective.{key}" for key in objective.idle_keys(len(recipe.teachers.runs))]
+    idle += [f"objective.{key}" for key in objective.idle_keys(recipe.teachers.num_asked)]
     idle += [f"text.{key}" for key in recipe.text.idle_keys()]
     return idle + [f"video.{key}" for key in recipe.video.idle_keys()]
 

@@ -91,11 +91,15 @@ class RunFolder:
         self._write(recipe, inputs, status=status, best_step=best_step, num_averaged=num_averaged, device=device)
 
     def keep_log_until(self, step: int) -> None:
-        """Drop log lines after a step, when the run goes on from there, and one that a killed process left unended."""
+        """Drop log lines after a step, when the run goes on from there, and one that a killed process left unended.
+
+        The validation of the last epochs' mean comes after the last step, and is done again too.
+        """
         if self.metrics.is_file():
             lines = self.metrics.read_text("utf-8").splitlines(keepends=True)
-            whole = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-            write_text(self.metrics, "".join(whole))
+            whole = [(line, json.loads(line)) for line in lines if line.endswith("\n")]
+            kept = [line for line, row in whole if row["step"] <= step and "num_averaged" not in row]
+            write_text(self.metrics, "".join(kept))
 
     def changed_versions(self) -> list[str]:
         """Return what computes otherwise than when the run was begun, as in `torch (2.12.0, here 2.13.0)`."""

@@ -104,11 +104,14 @@ class Stepper:
         return cut_at_embeddings(self._scorer, self._recipe.objective, batch, weights_K, self._processes)
 
     def _learn_teacher_weights(self) -> Tensor | None:
-        """Start the teachers' weights even, in the optimizer with a rate of their own; None where none are learnt."""
-        settings = self._recipe.objective
-        if not settings.pools_teachers or settings.teacher_pooling != "learnt":
+        """Start the weights of the teachers asked even, in the optimizer with a rate of their own.
+
+        None where none are learnt: one teacher alone has nothing to be weighed against.
+        """
+        settings, num_teachers = self._recipe.objective, self._recipe.teachers.num_asked
+        if not settings.pools_teachers or settings.teacher_pooling != "learnt" or num_teachers < 2:
             return None
-        logits_K = nn.Parameter(torch.zeros(len(self._recipe.teachers.runs), device=self._model.device))
+        logits_K = nn.Parameter(torch.zeros(num_teachers, device=self._model.device))
         rate = settings.teacher_weights_learning_rate
         self.optimizer.add_param_group({"params": [logits_K], "lr": rate, "peak": rate, "weight_decay": 0.0})
         return logits_K

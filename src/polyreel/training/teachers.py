@@ -18,7 +18,7 @@ from torch import Tensor
 
 from polyreel.data.dataset import Dataset
 from polyreel.data.features import FeatureStore
-from polyreel.data.mapped import Ints, Texts
+from polyreel.data.mapped import PREPARED, Ints, Texts
 from polyreel.errors import DataError, FingerprintError, RecipeError
 from polyreel.models.devices import CPU, placed
 from polyreel.models.retriever import CONFIG_FILE, Retriever
@@ -245,7 +245,7 @@ def _of_foreign(
     }
     if dataset.folder is None:
         raise DataError(f"dataset {dataset.name!r} lives in memory, so nothing can be banked beside it; save it first")
-    folder = dataset.folder / "prepared" / f"bank-{fingerprint(made_from)}"
+    folder = dataset.folder / PREPARED / f"bank-{fingerprint(made_from)}"
     if not folder.is_dir():
         if isinstance(named, Path | str):
             check_frames(str(named), features)

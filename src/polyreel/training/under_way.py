@@ -29,7 +29,7 @@ from polyreel.training.interruption import stop_requests
 from polyreel.training.keeping import keep
 from polyreel.training.material import Material
 from polyreel.training.prepared import prepare_bank_rows, prepare_captions, prepare_frames
-from polyreel.training.processes import Processes, check_processes, gathered, spread
+from polyreel.training.processes import ALONE, Processes, check_processes, gathered, spread
 from polyreel.training.recipes import Recipe
 from polyreel.training.runs import RunFolder, append_record, naming_disk
 from polyreel.training.scoring import Scorer
@@ -42,7 +42,6 @@ from polyreel.training.watching import Seen, Speedometer, Watch, peak_memory_byt
 LOG_EVERY_STEPS = 10
 MOST_SAVING_SHARE = 0.05
 SEED_STRIDE = 1_000_003  # processes other than the first draw their dropout apart
-ALONE = Processes()
 
 
 class Training:
@@ -76,7 +75,7 @@ class Training:
         frames = prepare_frames(learnt, features, self.model.video)
         text, bank, known = self.model.text, material.bank, material.known
         rows = None if bank is None else prepare_bank_rows(learnt, self.table, bank)
-        self.beyond = Beyond(recipe, self.table, text, bank, material.pairs, material.pair_bank, rows)
+        self.beyond = Beyond(recipe, material, self.table, text, rows)
         self.scorer = Scorer(recipe, self.model, self.table, frames, bank, known, rows, self.beyond)
         val = material.val
         self.validator = None if val is None else Validator(self.model, val, features, material.spoken)
@@ -128,7 +127,7 @@ class Training:
             self.standing, state = found
             self.average.restore(state, self.standing.num_averaged)
             put_state(state, self.model, self.stepper.optimizer, self.stepper.teacher_logits_K, self.processes)
-            self.scorer.kept.put(state)
+            self.scorer.kept.put(state, self.model.device)
         if self.processes.is_first:
             self.folder.keep_log_until(self.standing.step)
 
@@ -242,13 +241,13 @@ class Training:
         """Save state and batch for a look at them, and return what is to be said."""
         is_late = not is_finite(self.model) and self.last_batch is not None
         blamed = self.last_batch if is_late and self.last_batch is not None else batch
-        record = batch_record(blamed, self.table, self.material.learnt)
+        captions, pairs = batch_record(blamed, self.table, self.material.learnt), self.beyond.record(blamed)
         state = self._state()
         if self.processes.is_first:
             Checkpoints(self.folder.failed).save(self.standing, state)
-            write_json(self.folder.failed / "batch.json", {"captions": record})
+            write_json(self.folder.failed / "batch.json", {"captions": captions, "pairs": pairs})
         saved = str(self.folder.failed)
-        return no_number(taken.loss, record, self.standing.step, is_late=is_late, saved=saved)
+        return no_number(taken.loss, [*captions, *pairs], self.standing.step, is_late=is_late, saved=saved)
 
     def _state(self) -> dict[str, torch.Tensor]:
         state = state_of(self.model, self.stepper.optimizer, self.stepper.teacher_logits_K, self.processes)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from polyreel.data.mapped import Ints
-from polyreel.models.devices import placed
+from polyreel.models.devices import CPU, placed
 from polyreel.training.batches import Candidates
 from polyreel.training.objectives import divergence, weighted_mean
 
@@ -107,9 +107,9 @@ class KeptClips:
         """Return what a run needs to go on, by name: nothing where none are kept."""
         return {} if self.kept_CD is None else {_STATE: self.kept_CD.cpu()}
 
-    def put(self, state: Mapping[str, Tensor]) -> None:
-        """Go back to a saved state."""
-        self.kept_CD = state.get(_STATE)
+    def put(self, state: Mapping[str, Tensor], device: torch.device = CPU) -> None:
+        """Go back to a saved state, on the device where the student is."""
+        self.kept_CD = state[_STATE].to(device) if _STATE in state else None
 
     def _look_up(self, candidates: Candidates) -> Tensor:
         if self._every == 1:
