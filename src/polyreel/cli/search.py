@@ -52,8 +52,9 @@ def search(
     seen = [] if by == "said" else [alone(hit) for hit in index.search(query_D, k, bank=bank)]
     said = find_said(index, text, query_D, k) if by == "said" or (by == "both" and index.finds_speech) else []
     answers = fuse(seen, said)[:k]
-    strengths = Strengths(index).of([answer.moment.score for answer in answers], lang)
-    found = list(zip(answers, strengths, strict=True))
+    strengths = Strengths(index)
+    strengths.refresh(lang)
+    found = list(zip(answers, strengths.of([answer.moment.score for answer in answers], lang), strict=True))
     if as_json:
         print_json([_as_json(answer, strength) for answer, strength in found])
         return

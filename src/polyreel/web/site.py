@@ -11,6 +11,8 @@ from pathlib import Path
 from threading import Lock, Thread
 from time import sleep
 
+import numpy as np
+
 from polyreel.errors import PolyreelError
 from polyreel.search.curve import Curve, score_curve
 from polyreel.search.filter import Filter
@@ -29,6 +31,7 @@ from polyreel.web.pictures import Pictures
 
 PICTURES_FOLDER = "pictures"
 _RETRY_SECONDS = 10.0
+_TEXTS_AT_ONCE, _TURN_SECONDS = 8, 0.002
 
 
 class Library:
@@ -100,10 +103,37 @@ class Library:
 
     def strengths(self, scores: Sequence[float], lang: str | None) -> list[float]:
         """Return how strong hits are, 0 to 1; see `search.strength`."""
-        if self._strengths is None or self._strengths[0] is not self._index:
-            self._strengths = self._index, Strengths(self._index)
-        with self._asking:
-            return self._strengths[1].of(scores, lang)
+        return self._judge(self.index).of(scores, lang)
+
+    def keep_up(self) -> None:
+        """Have ready what answers need: lists for fast searches, and what tells weak matches from strong ones.
+
+        The first time this also reads what only the first answer would; searches go on meanwhile.
+
+        Raises:
+            DataError: another process derives the lists just now.
+        """
+        index = self.index
+        index.search(self._embed(index, self.name or "a"), 1)
+        self.guess.of(self.name)
+        try:
+            index.catch_up()
+        finally:
+            self._judge(index).refresh()
+
+    def _judge(self, index: Index) -> Strengths:
+        if self._strengths is None or self._strengths[0] is not index:
+            self._strengths = index, Strengths(index, lambda texts: self._encode_in_turns(index, texts))
+        return self._strengths[1]
+
+    def _encode_in_turns(self, index: Index, texts: Sequence[str]) -> Embeddings:
+        """Embed texts a few at a time, so that who asks something need not wait for all of them."""
+        some: list[Embeddings] = []
+        for start in range(0, len(texts), _TEXTS_AT_ONCE):
+            with self._asking:
+                some.append(index.encoder.encode_text(texts[start : start + _TEXTS_AT_ONCE]))
+            sleep(_TURN_SECONDS)  # a lock goes to who waits for it only if it stays free for a moment
+        return np.concatenate(some)
 
     def like(self, clip_id: str, k: int, wanted: Filter | None = None) -> list[Moment]:
         """Return moments that look like a clip.
