@@ -74,6 +74,31 @@ def test_search_says_what_is_said(place, capsys):
     assert (hit["matched"], hit["said"], hit["start_seconds"]) == (["said"], ["there goes the train"], 5.0)
 
 
+def test_search_finds_what_looks_like_a_file(place, capsys):
+    call("search", place / "index", "--like", place / "videos" / "more" / "other.mp4", "-k", 1, "--json")
+    (hit,) = json.loads(capsys.readouterr().out)
+    assert hit["video"].endswith("other.mp4")
+    assert (hit["strength"], hit["band"], hit["matched"]) == (None, None, ["seen"])
+    call("search", place / "index", "a red video", "--like", place / "videos" / "more" / "other.mp4", "-k", 2)
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    call("search", place / "index", "--like", place / "videos" / "film.mp4", "--in", "film.mp4")
+    assert re.search(r"film\.mp4  0:00 [▁-█]{3} 0:12", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "say in words what to look for, or name a picture or a video with --like"),
+        (["--like", "gone.jpg"], "gone.jpg does not exist or is no file"),
+        (["train", "--like", "x.jpg", "--by", "said"], "a picture says nothing; leave out --by said"),
+    ],
+)
+def test_search_says_what_it_lacks(place, capsys, words, said):
+    assert main(["search", str(place / "index"), *words]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
 def test_bars_show_the_highest_of_each_stretch():
     assert bars([0.0, 0.5, 1.0]) == "▁▅█"
     assert bars([0.5]) == "▁"
@@ -145,14 +170,13 @@ def test_an_address_that_is_taken_is_said_in_one_line(place, capsys):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert main(["serve", str(place / "index"), "--port", str(port)]) == 2
-    assert capsys.readouterr().err == (
-        f"polyreel: cannot listen at 127.0.0.1, port {port}: address already in use; choose others with --host, --port\n"
-    )
+    said = f"cannot listen at 127.0.0.1, port {port}: address already in use; choose others with --host, --port"
+    assert capsys.readouterr().err == f"polyreel: {said}\n"
 
 
 @pytest.mark.slow
 def test_a_server_beside_a_followed_folder_shows_new_clips(place, write_video, tmp_path):
-    """The address it prints is answered at once; how soon clips are seen is measured by benchmarks/library_update.py."""
+    """What address it prints is answered at once. How soon clips are seen: benchmarks/library_update.py."""
     new = write_video(tmp_path / "new.mp4", np.zeros((2, 32, 32, 3), np.uint8), [0, 2])
     with running("index", place / "videos", "-o", place / "index", "--watch", QUIET) as watching:
         next(line for line in watching.stdout if "following" in line)

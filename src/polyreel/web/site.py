@@ -21,10 +21,12 @@ from polyreel.search.hits import Hit
 from polyreel.search.hybrid import Answer, By, find_said, fuse
 from polyreel.search.index import Index
 from polyreel.search.moments import Moment, find_moments, join_hits
+from polyreel.search.queries import embed_file, embed_query
 from polyreel.search.strength import Strengths
 from polyreel.search.succession import is_current
 from polyreel.similarity import Embeddings
 from polyreel.web.access import Access, Sessions
+from polyreel.web.asked_file import MOST_FILE_SECONDS
 from polyreel.web.counters import Counters
 from polyreel.web.guess import LanguageGuess
 from polyreel.web.pictures import Pictures
@@ -48,7 +50,7 @@ class Library:
         self._guess: tuple[Index, LanguageGuess] | None = None
         self._strengths: tuple[Index, Strengths] | None = None
         self._noticed: tuple[int, int] | None = None
-        self._asking, self._renewing = Lock(), Lock()
+        self._asking, self._looking, self._renewing = Lock(), Lock(), Lock()
 
     @property
     def index(self) -> Index:
@@ -144,6 +146,27 @@ class Library:
         index = self.index
         background = index.average_similarity(index.embedding(clip_id))
         return join_hits(index.like(clip_id, k, filter=wanted), background=background)
+
+    def like_file(self, path: Path, words: str, first: int, k: int, wanted: Filter | None = None) -> list[Moment]:
+        """Return k moments that look like a picture or a video, leaving out the `first` best.
+
+        Args:
+            path: the file; one at a time is looked at.
+            words: what else is asked for; may be empty.
+            first: how many of the best to leave out.
+            k: how many.
+            wanted: which clips may be found.
+
+        Raises:
+            VideoError: the file cannot be decoded.
+            ValueError: it is a long video.
+        """
+        index = self.index
+        with self._looking:
+            like_D = embed_file(path, index.encoder, most_seconds=MOST_FILE_SECONDS)
+        with self._asking:
+            embedding_D = embed_query(words, index.encoder, like_D)
+        return find_moments(index, embedding_D, first + k, filter=wanted)[first:]
 
     def curve(self, clip: Hit, query: str | None, like: str | None) -> Curve:
         """Say how well the video of a clip answers a query, or looks like a clip, over its time.
