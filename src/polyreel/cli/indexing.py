@@ -20,15 +20,13 @@ Model = Annotated[
     Option(
         "--model",
         metavar="MODEL",
-        help="A run, a model folder, exported or not, or a name on the hub; SigLIP 2 unless said.",
+        help="A run, a model folder, exported or not, or a name on the hub; SigLIP 2 unless said. MODEL+EXTRACTOR "
+        "where a model does not say what reads frames for it, or that has moved.",
         show_default=False,
     ),
 ]
 Output = Annotated[
     Path | None, Option("--output", "-o", metavar="INDEX", help="Folder of the index; VIDEOS/.polyreel unless said.")
-]
-ExtractorName = Annotated[
-    str | None, Option("--extractor", metavar="NAME", help="Of frames, if the model does not say or it has moved.")
 ]
 Watch = Annotated[bool, Option("--watch", help="Stay, and follow the folder until Ctrl-C.")]
 Prune = Annotated[bool, Option("--prune", help="Drop videos whose whole folder is gone, too.")]
@@ -36,18 +34,15 @@ StoreUrl = Annotated[
     str | None,
     Option("--store", metavar="URL", help="Of rows: qdrant://HOST:6333/NAME or s3://BUCKET/NAME.", show_default=False),
 ]
-Verify = Annotated[bool, Option("--verify", help="Compare searches with exact ones.")]
 
 
 def index(
     videos: Annotated[Path, Argument(metavar="VIDEOS", help="A folder with videos in it.", show_default=False)],
     model: Model = None,
     output: Output = None,
-    extractor: ExtractorName = None,
     watch: Watch = False,
     prune: Prune = False,
     store: StoreUrl = None,
-    verify: Verify = False,
     device: Device = "auto",
     threads: Threads = 1,
     quiet: Quiet = False,
@@ -64,10 +59,8 @@ def index(
     from polyreel.cli.first_run import encoder_for, tell_estimate
     from polyreel.search.library import open_library
 
-    if extractor is not None and model is None:
-        raise BadParameter("say with which --model it goes", param_hint="--extractor")
     folder = output or videos / ".polyreel"
-    encoder = encoder_for(folder, videos, model, extractor, device, is_quiet=quiet)
+    encoder = encoder_for(folder, videos, *towers(model), device, is_quiet=quiet)
     opened = open_library(folder, videos, encoder, store=store)
     if not quiet and not len(opened):
         tell_estimate(videos, opened.encoder)
@@ -79,13 +72,22 @@ def index(
         print(error, file=sys.stderr)
     if opened.catch_up() and not quiet:
         print(f"{folder}: lists for fast searches derived anew")
-    if verify:
-        _tell_recall(opened)
     if watch:
         from polyreel.search.watching import watch_library
 
         print(f"following {videos}  (Ctrl-C stops)", flush=True)
         watch_library(opened, videos, opened.encoder, report=lambda one: _tell_update(opened, one))
+
+
+def towers(words: str | None) -> tuple[str | None, str | None]:
+    """Read MODEL or MODEL+EXTRACTOR; the name of a folder may have a plus of its own."""
+    if words is None or "+" not in words or Path(words).is_dir():
+        return words, None
+    splits = [(words[:place], words[place + 1 :]) for place, sign in enumerate(words) if sign == "+"]
+    model, extractor = next((split for split in splits if Path(split[0]).is_dir()), splits[0])
+    if not model or not extractor:
+        raise BadParameter(f"{words!r} lacks what stands beside the plus; write MODEL+EXTRACTOR", param_hint="--model")
+    return model, extractor
 
 
 def _update(index: "Index", videos: Path, prune: bool, quiet: bool) -> None:
@@ -97,16 +99,6 @@ def _update(index: "Index", videos: Path, prune: bool, quiet: bool) -> None:
     if update.missing and _wants_to_drop(update):
         update = update_library(index, videos, index.encoder, prune=True)
     print(f"{index.folder}: {len(index)} clips; {_what_changed(update)}", flush=True)
-
-
-def _tell_recall(index: "Index") -> None:
-    from polyreel.search.verification import verify
-
-    found = verify(index)
-    print(
-        f"{index.folder}: recall@10 {found.recall:.4f} against exact searches of {found.num_clips} clips "
-        f"({found.num_queries} {found.asked} asked)"
-    )
 
 
 def _wants_to_drop(update: "LibraryUpdate") -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def search(
     folder: Annotated[Path, Argument(metavar="INDEX", help="Folder of an index.", show_default=False)],
-    text: Annotated[str, Argument(metavar="[TEXT]", help="What to look for, in any language.")] = "",
+    text: Annotated[str, Argument(metavar="TEXT", help="What to look for, in any language.")] = "",
     like: Annotated[
         Path | None,
         Option("--like", metavar="FILE", help="What it looks like: a picture or a video.", show_default=False),
