@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from polyreel.cli import main
-from polyreel.cli.indexing import towers
+from polyreel.cli.options import towers_of
 
 RECIPE = """
 embed_dim = 16
@@ -194,16 +194,16 @@ def test_index_again_changes_nothing_and_needs_no_model(place, capsys):
 @pytest.mark.parametrize("model", ["+pixels", "model+"])
 def test_index_wants_a_model_and_an_extractor_beside_a_plus(place, capsys, model):
     assert main(["index", str(place / "world" / "videos"), "-o", str(place / "index"), "--model", model]) == 2
-    assert f"--model: {model!r} lacks what stands beside the plus; write MODEL+EXTRACTOR" in capsys.readouterr().err
+    assert f"{model!r} lacks what stands beside the plus; write MODEL+EXTRACTOR" in capsys.readouterr().err
 
 
 def test_a_plus_divides_a_model_and_its_extractor(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a+b").mkdir()
-    assert towers("a+b") == ("a+b", None)
-    assert towers("a+b+pixels") == ("a+b", "pixels")
-    assert towers("google/siglip2+onnx:c++.onnx") == ("google/siglip2", "onnx:c++.onnx")
-    assert towers(None) == (None, None)
+    assert towers_of("a+b") == ("a+b", None)
+    assert towers_of("a+b+pixels") == ("a+b", "pixels")
+    assert towers_of("google/siglip2+onnx:c++.onnx") == ("google/siglip2", "onnx:c++.onnx")
+    assert towers_of("google/siglip2") == ("google/siglip2", None)
 
 
 def test_search_prints_hits_for_people_and_programs(place, capsys):

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, BadParameter, Option, confirm
+from typer import Argument, Option, confirm
 
-from polyreel.cli.options import Device, Quiet, Threads, use_threads
+from polyreel.cli.options import Device, Quiet, Threads, towers_of, use_threads
 from polyreel.cli.progress import shown
 from polyreel.errors import ItemsFailedError
 
@@ -60,7 +60,8 @@ def index(
     from polyreel.search.library import open_library
 
     folder = output or videos / ".polyreel"
-    encoder = encoder_for(folder, videos, *towers(model), device, is_quiet=quiet)
+    named, extractor = (None, None) if model is None else towers_of(model)
+    encoder = encoder_for(folder, videos, named, extractor, device, is_quiet=quiet)
     opened = open_library(folder, videos, encoder, store=store)
     if not quiet and not len(opened):
         tell_estimate(videos, opened.encoder)
@@ -77,17 +78,6 @@ def index(
 
         print(f"following {videos}  (Ctrl-C stops)", flush=True)
         watch_library(opened, videos, opened.encoder, report=lambda one: _tell_update(opened, one))
-
-
-def towers(words: str | None) -> tuple[str | None, str | None]:
-    """Read MODEL or MODEL+EXTRACTOR; the name of a folder may have a plus of its own."""
-    if words is None or "+" not in words or Path(words).is_dir():
-        return words, None
-    splits = [(words[:place], words[place + 1 :]) for place, sign in enumerate(words) if sign == "+"]
-    model, extractor = next((split for split in splits if Path(split[0]).is_dir()), splits[0])
-    if not model or not extractor:
-        raise BadParameter(f"{words!r} lacks what stands beside the plus; write MODEL+EXTRACTOR", param_hint="--model")
-    return model, extractor
 
 
 def _update(index: "Index", videos: Path, prune: bool, quiet: bool) -> None:
