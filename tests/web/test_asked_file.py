@@ -40,7 +40,7 @@ def test_a_picture_finds_what_looks_like_it(client: TestClient, scratch: Path, k
     assert answer.json()["query"] is None
     (moment,) = answer.json()["moments"]
     assert (moment["video"], moment["start_seconds"], moment["matched"]) == (BOTH, 8, ["seen"])
-    assert moment["peak"]["score"] > 0.99 and moment["peak"]["band"] is None
+    assert moment["peak"]["score"] > 0.8 and moment["peak"]["band"] is None
     assert list(scratch.iterdir()) == []
 
 

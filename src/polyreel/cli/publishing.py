@@ -42,8 +42,6 @@ def export(
     name, extractor = towers_of(run)
     model = fetched(name, is_quiet=False)
     is_ours = not is_published_model(model)
-    if is_ours and extractor is not None:
-        raise BadParameter(f"{name} is exported without the extractor it was trained on; leave out +{extractor}")
     beside = Path(name) if Path(name).is_dir() else Path(Path(name).name)
     folder = output or beside / ("onnx-int8" if is_int8 else "onnx")
     if is_ours:

@@ -10,9 +10,13 @@ from polyreel.cli.options import AsJson, Threads, print_json, use_threads
 from polyreel.cli.progress import clock_time
 
 if TYPE_CHECKING:
-    from polyreel.search.hybrid import Answer
+    from polyreel import Index
+    from polyreel.search.hybrid import Answer, By
     from polyreel.search.strength import Band
+    from polyreel.similarity import Embeddings
     from polyreel.storage import Json
+
+    Judged = tuple[float, Band] | None
 
 
 def search(
@@ -48,10 +52,7 @@ def search(
         raise BadParameter("a picture says nothing; leave out --by said", param_hint="--like")
     use_threads(threads)
     from polyreel import Index
-    from polyreel.search.hybrid import alone, find_said, fuse
     from polyreel.search.queries import embed_file, embed_query
-    from polyreel.search.strength import Strengths, band_of
-    from polyreel.web.guess import LanguageGuess
 
     index = Index.open(folder)
     query_D = embed_query(text, index.encoder, None if like is None else embed_file(like, index.encoder))
@@ -60,23 +61,35 @@ def search(
 
         print_curve(score_curve(index, query_D, video_in(index, inside)), k, as_json)
         return
-    seen = [] if by == "said" else [alone(hit) for hit in index.search(query_D, k, bank=bank)]
-    hears = like is None and (by == "said" or (by == "both" and index.finds_speech))
-    answers = fuse(seen, find_said(index, text, query_D, k) if hears else [])[:k]
-    bands: list[tuple[float, Band] | None] = [None] * len(answers)  # none of them for what merely looks alike
-    if like is None:
-        lang, strengths = LanguageGuess(index.encoder.model.langs).of(text), Strengths(index)
-        strengths.refresh(lang)
-        scores = [answer.moment.score for answer in answers]
-        bands = [(strength, band_of(strength)) for strength in strengths.of(scores, lang)]
-    found = list(zip(answers, bands, strict=True))
+    found = _judged(index, text, _answers(index, text, query_D, k, bank, by if like is None else "seen"), like is None)
     if as_json:
-        print_json([_as_json(answer, band) for answer, band in found])
+        print_json([_as_json(answer, judged) for answer, judged in found])
         return
     _print_answers(found)
 
 
-def _print_answers(found: "list[tuple[Answer, tuple[float, Band] | None]]") -> None:
+def _answers(index: "Index", text: str, query_D: "Embeddings", k: int, bank: str | None, by: "By") -> "list[Answer]":
+    from polyreel.search.hybrid import alone, find_said, fuse
+
+    seen = [] if by == "said" else [alone(hit) for hit in index.search(query_D, k, bank=bank)]
+    said = find_said(index, text, query_D, k) if by == "said" or (by == "both" and index.finds_speech) else []
+    return fuse(seen, said)[:k]
+
+
+def _judged(index: "Index", text: str, answers: "list[Answer]", is_judged: bool) -> "list[tuple[Answer, Judged]]":
+    """Put beside each answer how strong it is; nothing is known of what merely looks alike."""
+    if not is_judged:
+        return [(answer, None) for answer in answers]
+    from polyreel.search.strength import Strengths, band_of
+    from polyreel.web.guess import LanguageGuess
+
+    lang, strengths = LanguageGuess(index.encoder.model.langs).of(text), Strengths(index)
+    strengths.refresh(lang)
+    shares = strengths.of([answer.moment.score for answer in answers], lang)
+    return [(answer, (share, band_of(share))) for answer, share in zip(answers, shares, strict=True)]
+
+
+def _print_answers(found: "list[tuple[Answer, Judged]]") -> None:
     for place, (answer, judged) in enumerate(found, 1):
         hit, moment = answer.moment.peak, answer.moment
         span = f"{clock_time(moment.start_seconds)} – {clock_time(moment.end_seconds)}"
@@ -86,7 +99,7 @@ def _print_answers(found: "list[tuple[Answer, tuple[float, Band] | None]]") -> N
             print(f"{'':35}“{line.text}”")
 
 
-def _as_json(answer: "Answer", judged: "tuple[float, Band] | None") -> dict[str, "Json"]:
+def _as_json(answer: "Answer", judged: "Judged") -> dict[str, "Json"]:
     moment, hit = answer.moment, answer.moment.peak
     matched = [name for name, place in (("seen", answer.seen_place), ("said", answer.said_place)) if place]
     return {
