@@ -83,7 +83,7 @@ def test_words_and_filters_count_too(client: TestClient):
         (b"\x89PNG\r\n\x1a\n" + bytes(2000), 400, "the file that was sent "),
         (b"\x00\x00\x00\x18ftypmp42" + bytes(100), 400, "the file that was sent "),
         (b"\x1aE\xdf\xa3" + b"\xff" * 500, 400, "the file that was sent "),
-        (b"\xff\xd8\xff\xe0<MPD xmlns='urn:mpeg:dash:schema:mpd:2011' profiles='x'>", 400, "the file that was sent "),
+        (b"\xff\xd8\xff\xe0<MPD xmlns='urn:mpeg:dash:schema:mpd:2011' profiles='x'>", 415, "no picture and no video"),
     ],
 )
 def test_what_cannot_be_looked_at_is_refused_in_one_line(client, scratch: Path, body: bytes, status: int, reason: str):

@@ -21,10 +21,7 @@ from polyreel.video.track import Track
 
 _MOST_PIXELS = 1 << 27  # of a frame; a damaged header may promise any size, and memory is taken before pixels are seen
 _OPTIONS = {"max_pixels": str(_MOST_PIXELS)}
-_OPENING = _OPTIONS | {
-    "skip_frame": "all",  # FFmpeg would decode a frame to look at it, each time a file is opened
-    "protocol_whitelist": "file",  # a file that is a list of addresses makes nobody ask them
-}
+_OPENING = _OPTIONS | {"skip_frame": "all"}  # FFmpeg would decode a frame to look at it, each time a file is opened
 
 _Way = Literal["planned", "plain", "careful"]
 _WAYS: tuple[_Way, ...] = ("planned", "plain", "careful")  # each takes over where the one before had to give up

@@ -27,7 +27,8 @@ _BEGINNINGS = re.compile(
     rb"|\0\0\x01[\xba\xb3]|G.{187}G|.{4}G.{191}G",  # MPEG, transport streams
     re.DOTALL,
 )
-_BEGINNING_BYTES = 256
+_LISTS = re.compile(rb"<MPD|#EXTM3U|ffconcat")  # which a file may be at the same time
+_BEGINNING_BYTES = 1 << 20  # FFmpeg decides by no more of these
 
 
 @asynccontextmanager
@@ -55,7 +56,7 @@ def check_beginning(beginning: bytes) -> None:
     """Refuse what cannot be a picture or a video by its first bytes, with an HTTPException."""
     if not beginning:
         raise HTTPException(400, "the body is empty; expected the bytes of a picture or a video")
-    if not _BEGINNINGS.match(beginning):
+    if not _BEGINNINGS.match(beginning) or _LISTS.search(beginning):
         raise HTTPException(415, "the body is no picture and no video that is known here; try JPEG, PNG, MP4 or WebM")
 
 
