@@ -44,22 +44,20 @@ def test_a_picture_finds_what_looks_like_it(client: TestClient, scratch: Path, k
     assert list(scratch.iterdir()) == []
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".avi", ".ts", ".mov"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".ts", ".mov", ".webm"])
 def test_a_video_finds_what_looks_like_it(client: TestClient, write_video, tmp_path: Path, suffix: str):
     green = np.full((2, 64, 96, 3), ImageColor.getrgb("green"), np.uint8)
-    try:
-        file = write_video(tmp_path / f"asked{suffix}", green, [0, 2])
-    except Exception as error:
-        pytest.skip(f"the test's writer makes no {suffix}: {error}")
+    codec = "libvpx-vp9" if suffix == ".webm" else "libx264"
+    file = write_video(tmp_path / f"asked{suffix}", green, [0, 2], codec=codec)
     answer = client.post("/like", content=file.read_bytes(), params={"k": 1})
     assert answer.status_code == 200, answer.text
     assert answer.json()["moments"][0]["video"] == "green.mp4"
 
 
 def test_words_and_filters_count_too(client: TestClient):
-    """A picture that is half as blue as the word is red: both together are nearer to blue than red alone is."""
+    """Words move the answer away from the picture, as far as their weight is; what is left out leaves it."""
     body = picture("blue")
-    assert client.post("/like", content=body, params={"q": "-blue", "k": 1}).json()["moments"][0]["video"] == BOTH
+    assert client.post("/like", content=body, params={"q": "-green", "k": 1}).json()["moments"][0]["video"] == BOTH
     with_words = client.post("/like", content=body, params={"q": '"rot"^9', "k": 1}).json()
     assert with_words["moments"][0]["start_seconds"] == 0 and with_words["moments"][0]["video"] == BOTH
     assert with_words["query"]["text"] == '"rot"^9'
