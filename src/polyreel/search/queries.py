@@ -97,10 +97,8 @@ def embed_query(query: "str | Sequence[Part]", encoder: "SearchEncoder", like: E
         raise ValueError("the query is empty; say what the video shows")
     rows_ND = encoder.encode_text([part.text for part in parts])
     weights_N = np.array([part.weight for part in parts], np.float32)
-    if like is None and len(parts) == 1:
-        return rows_ND[0]
     sum_D = weights_N @ rows_ND + (0.0 if like is None else like)
-    embedding_D: Embeddings = unit(sum_D[None])[0]
+    embedding_D: Embeddings = rows_ND[0] if like is None and len(parts) == 1 else unit(sum_D[None])[0]
     return embedding_D
 
 

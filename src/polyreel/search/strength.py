@@ -114,7 +114,9 @@ class Strengths:
         langs = _langs_for(lang)
         if not self._best.keys() >= {*langs}:
             self.refresh(lang)
-        return share_below(np.array(scores), np.concatenate([self._best[one].scores for one in langs])).tolist()
+        background_B = np.concatenate([self._best[one].scores for one in langs])
+        strengths: list[float] = share_below(np.array(scores), background_B).tolist()
+        return strengths
 
     def refresh(self, lang: str | None = None) -> None:
         """Ask the background where it was never asked, or the index has grown or shrunk by a tenth since.
