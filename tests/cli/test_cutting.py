@@ -128,13 +128,6 @@ def test_duplicates_are_reported_and_stay(place, capsys):
     assert [pair["other"] for pair in json.loads(capsys.readouterr().out)] == ["film.mp4"]
 
 
-def test_doctor_compares_searches_with_exact_ones(place, capsys):
-    call("doctor", place / "index", "--json")
-    found = json.loads(capsys.readouterr().out)[-1]
-    assert (found["subject"], found["is_fine"], found["advice"]) == ("searches", True, "")
-    assert found["found"].startswith("recall@10 1.0000 against exact searches of 9 clips in ")
-
-
 def test_missing_folders_are_kept_until_pruned(place, capsys):
     (place / "videos" / "more").rename(place / "away")
     call("index", place / "videos", "-o", place / "index", QUIET)

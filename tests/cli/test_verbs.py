@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from polyreel.cli import main
-from polyreel.cli.options import towers_of
 
 RECIPE = """
 embed_dim = 16
@@ -191,19 +190,9 @@ def test_index_again_changes_nothing_and_needs_no_model(place, capsys):
     assert "12 clips; videos indexed 0, removed 0, unchanged 12" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("model", ["+pixels", "model+"])
-def test_index_wants_a_model_and_an_extractor_beside_a_plus(place, capsys, model):
-    assert main(["index", str(place / "world" / "videos"), "-o", str(place / "index"), "--model", model]) == 2
-    assert f"{model!r} lacks what stands beside the plus; write MODEL+EXTRACTOR" in capsys.readouterr().err
-
-
-def test_a_plus_divides_a_model_and_its_extractor(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a+b").mkdir()
-    assert towers_of("a+b") == ("a+b", None)
-    assert towers_of("a+b+pixels") == ("a+b", "pixels")
-    assert towers_of("google/siglip2+onnx:c++.onnx") == ("google/siglip2", "onnx:c++.onnx")
-    assert towers_of("google/siglip2") == ("google/siglip2", None)
+def test_index_wants_a_model_for_an_extractor(place, capsys):
+    assert main(["index", str(place / "world" / "videos"), "-o", str(place / "index"), "--extractor", "pixels"]) == 2
+    assert "--extractor: say with which --model it goes" in capsys.readouterr().err
 
 
 def test_search_prints_hits_for_people_and_programs(place, capsys):

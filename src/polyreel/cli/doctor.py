@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Option
 
 from polyreel import __version__
 from polyreel.cli.options import AsJson, print_json
@@ -23,8 +23,6 @@ _FOR = {
     "watch": "following a folder",
 }  # fmt: skip
 _ENOUGH_BYTES = 3_000_000_000  # SigLIP 2 base in 32 bits, both towers once while they load
-
-_ENOUGH_RECALL = 0.98
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +43,6 @@ class Finding:
 
 
 def doctor(
-    index: Annotated[
-        Path | None, Argument(metavar="INDEX", help="Folder of an index to be examined too.", show_default=False)
-    ] = None,
     cache: Annotated[
         Path | None, Option("--cache", metavar="FOLDER", help="The hub's cache, if it is not in its own place.")
     ] = None,
@@ -55,11 +50,11 @@ def doctor(
 ) -> None:
     """Explain this machine: versions, devices, extras, the decoder, models at hand, what would be used, what to do.
 
-    Of an index, searches are compared with exact ones. Nothing is changed, and the network is not asked.
+    Nothing is changed, and the network is not asked.
 
     Example: polyreel doctor --json
     """
-    findings = examine(cache) if index is None else [*examine(cache), _searches(index)]
+    findings = examine(cache)
     if as_json:
         print_json([asdict(finding) for finding in findings])
         return
@@ -163,24 +158,6 @@ def _default_model(cache: Path | None) -> Finding:
         found=f"{DEFAULT_MODEL} is not in {place}",
         is_fine=False,
         advice="the first `polyreel index` downloads it and says how large it is; or name a folder with --model",
-    )
-
-
-def _searches(folder: Path) -> Finding:
-    """Compare searches in an index with exact ones."""
-    from polyreel import Index
-    from polyreel.search.verification import verify
-
-    index = Index.open(folder)
-    found = verify(index)
-    return Finding(
-        subject="searches",
-        found=f"recall@10 {found.recall:.4f} against exact searches of {found.num_clips} clips in {folder} "
-        f"({found.num_queries} {found.asked} asked)",
-        is_fine=found.recall >= _ENOUGH_RECALL,
-        advice=""
-        if found.recall >= _ENOUGH_RECALL
-        else f"delete {index.folder / index.header.part / 'derived'}; `polyreel index` derives it anew",
     )
 
 

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option, confirm
+from typer import Argument, BadParameter, Option, confirm
 
-from polyreel.cli.options import Device, Quiet, Threads, towers_of, use_threads
+from polyreel.cli.options import Device, Quiet, Threads, use_threads
 from polyreel.cli.progress import shown
 from polyreel.errors import ItemsFailedError
 
@@ -20,13 +20,15 @@ Model = Annotated[
     Option(
         "--model",
         metavar="MODEL",
-        help="A run, a model folder, exported or not, or a name on the hub; SigLIP 2 unless said. MODEL+EXTRACTOR "
-        "where a model does not say what reads frames for it, or that has moved.",
+        help="A run, a model folder, exported or not, or a name on the hub; SigLIP 2 unless said.",
         show_default=False,
     ),
 ]
 Output = Annotated[
     Path | None, Option("--output", "-o", metavar="INDEX", help="Folder of the index; VIDEOS/.polyreel unless said.")
+]
+ExtractorName = Annotated[
+    str | None, Option("--extractor", metavar="NAME", help="Of frames, if the model does not say or it has moved.")
 ]
 Watch = Annotated[bool, Option("--watch", help="Stay, and follow the folder until Ctrl-C.")]
 Prune = Annotated[bool, Option("--prune", help="Drop videos whose whole folder is gone, too.")]
@@ -34,15 +36,18 @@ StoreUrl = Annotated[
     str | None,
     Option("--store", metavar="URL", help="Of rows: qdrant://HOST:6333/NAME or s3://BUCKET/NAME.", show_default=False),
 ]
+Verify = Annotated[bool, Option("--verify", help="Compare searches with exact ones.")]
 
 
 def index(
     videos: Annotated[Path, Argument(metavar="VIDEOS", help="A folder with videos in it.", show_default=False)],
     model: Model = None,
     output: Output = None,
+    extractor: ExtractorName = None,
     watch: Watch = False,
     prune: Prune = False,
     store: StoreUrl = None,
+    verify: Verify = False,
     device: Device = "auto",
     threads: Threads = 1,
     quiet: Quiet = False,
@@ -59,9 +64,10 @@ def index(
     from polyreel.cli.first_run import encoder_for, tell_estimate
     from polyreel.search.library import open_library
 
+    if extractor is not None and model is None:
+        raise BadParameter("say with which --model it goes", param_hint="--extractor")
     folder = output or videos / ".polyreel"
-    named, extractor = (None, None) if model is None else towers_of(model)
-    encoder = encoder_for(folder, videos, named, extractor, device, is_quiet=quiet)
+    encoder = encoder_for(folder, videos, model, extractor, device, is_quiet=quiet)
     opened = open_library(folder, videos, encoder, store=store)
     if not quiet and not len(opened):
         tell_estimate(videos, opened.encoder)
@@ -73,6 +79,8 @@ def index(
         print(error, file=sys.stderr)
     if opened.catch_up() and not quiet:
         print(f"{folder}: lists for fast searches derived anew")
+    if verify:
+        _tell_recall(opened)
     if watch:
         from polyreel.search.watching import watch_library
 
@@ -89,6 +97,16 @@ def _update(index: "Index", videos: Path, prune: bool, quiet: bool) -> None:
     if update.missing and _wants_to_drop(update):
         update = update_library(index, videos, index.encoder, prune=True)
     print(f"{index.folder}: {len(index)} clips; {_what_changed(update)}", flush=True)
+
+
+def _tell_recall(index: "Index") -> None:
+    from polyreel.search.verification import verify
+
+    found = verify(index)
+    print(
+        f"{index.folder}: recall@10 {found.recall:.4f} against exact searches of {found.num_clips} clips "
+        f"({found.num_queries} {found.asked} asked)"
+    )
 
 
 def _wants_to_drop(update: "LibraryUpdate") -> bool:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from typer import Argument, BadParameter, Option
+from typer import Argument, Option
 
 from polyreel.storage import Json, read_json
 
@@ -52,17 +52,6 @@ def split_of(words: str, default: str = "") -> tuple[Path, str]:
 def model_folder(run: Path) -> Path:
     """Return where a run keeps its model; a folder that is no run is taken for a model itself."""
     return run / "model" if (run / "model").is_dir() else run
-
-
-def towers_of(words: str) -> tuple[str, str | None]:
-    """Read MODEL or MODEL+EXTRACTOR; the name of a folder may have a plus of its own."""
-    if "+" not in words or Path(words).is_dir():
-        return words, None
-    splits = [(words[:place], words[place + 1 :]) for place, sign in enumerate(words) if sign == "+"]
-    model, extractor = next((split for split in splits if Path(split[0]).is_dir()), splits[0])
-    if not model or not extractor:
-        raise BadParameter(f"{words!r} lacks what stands beside the plus; write MODEL+EXTRACTOR")
-    return model, extractor
 
 
 def open_model(run: Path) -> "Retriever | OnnxRetriever":

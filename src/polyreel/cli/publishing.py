@@ -5,7 +5,7 @@ from typing import Annotated
 
 from typer import Argument, BadParameter, Option
 
-from polyreel.cli.options import Threads, model_folder, towers_of, use_threads
+from polyreel.cli.options import Threads, model_folder, use_threads
 
 Run = Annotated[Path, Argument(metavar="RUN", help="A run, or a model folder.", show_default=False)]
 
@@ -13,15 +13,14 @@ Run = Annotated[Path, Argument(metavar="RUN", help="A run, or a model folder.", 
 def export(
     run: Annotated[
         str,
-        Argument(
-            metavar="MODEL",
-            help="A run, a model folder, or a dual encoder on the hub; TEXTS+clip:IMAGES where those are two.",
-            show_default=False,
-        ),
+        Argument(metavar="MODEL", help="A run, a model folder, or a dual encoder on the hub.", show_default=False),
     ],
     is_onnx: Annotated[bool, Option("--onnx", help="To ONNX: served without torch.")] = False,
     output: Annotated[
         Path | None, Option("--output", "-o", metavar="FOLDER", help="Where to; MODEL/onnx or onnx-int8 unless said.")
+    ] = None,
+    extractor: Annotated[
+        str | None, Option("--extractor", metavar="clip:MODEL", help="The image tower of a text tower alone.")
     ] = None,
     is_int8: Annotated[bool, Option("--int8", help="Weights in 8 bits: smaller, and not quite the same.")] = False,
     threads: Threads = 1,
@@ -39,10 +38,9 @@ def export(
     from polyreel.cli.first_run import fetched
     from polyreel.models.pretrained_files import is_published_model
 
-    name, extractor = towers_of(run)
-    model = fetched(name, is_quiet=False)
+    model = fetched(run, is_quiet=False)
     is_ours = not is_published_model(model)
-    beside = Path(name) if Path(name).is_dir() else Path(Path(name).name)
+    beside = Path(run) if Path(run).is_dir() else Path(Path(run).name)
     folder = output or beside / ("onnx-int8" if is_int8 else "onnx")
     if is_ours:
         from polyreel import Retriever

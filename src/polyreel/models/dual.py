@@ -64,7 +64,7 @@ class DualEncoder:
         if width != features.dim:
             raise DataError(
                 f"the text tower gives {width} numbers and the image tower {features.extractor!r} gives "
-                f"{features.dim}; they are no pair; name the image tower it was made for: TEXTS+clip:IMAGES"
+                f"{features.dim}; they are no pair; name the image tower it was made for: --extractor clip:MODEL"
             )
 
     @property

@@ -204,8 +204,8 @@ def image_tower_of(folder: Path) -> str:
     partner = IMAGE_TOWER_OF.get(published_name(folder))
     if partner is None:
         raise DataError(
-            f"{folder} is a text tower alone; say which image tower it was made for: {folder}+clip:IMAGES, "
-            "IMAGES a folder or a name on the hub"
+            f"{folder} is a text tower alone; say which image tower it was made for: --extractor clip:MODEL, "
+            "MODEL a folder or a name on the hub"
         )
     return partner
 
