@@ -12,8 +12,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import typer
 
 import polyreel
+from polyreel.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "polyreel"
@@ -46,6 +48,9 @@ BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "base", 
 HEAVY = {"torch", "transformers", "sentence_transformers", "lancedb", "av", "onnxruntime", "pyarrow", "numpy",
          "matplotlib", "fastapi", "pydantic", "rich"}  # fmt: skip
 MAX_IMPORT_SECONDS = 0.3
+
+MAX_FLAGS = 8
+SHARED_FLAGS = {"--device", "--threads", "--quiet", "--json"}  # learnt once, the same everywhere (cli/options.py)
 
 # The README's tree leaves these out, and may show these folders without their files.
 UNLISTED_STARTS, UNLISTED_ENDS = (".",), ("__init__.py", "py.typed")
@@ -141,6 +146,21 @@ def test_public_names_are_complete():
 def test_an_unknown_public_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="'polyreel' has no attribute 'trian'"):
         _ = polyreel.trian
+
+
+def options_of(command: object, words: str = "polyreel") -> Iterator[tuple[str, list[str]]]:
+    """Yield every verb with the flags of its own."""
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from options_of(inner, f"{words} {name}")
+    if not hasattr(command, "commands"):
+        yield words, [one.opts[0] for one in command.params if one.opts[0].startswith("-")]
+
+
+def test_a_verb_has_few_flags():
+    flags = dict(options_of(typer.main.get_command(app)))
+    assert len(flags) > 30
+    many = {verb: own for verb, all_ in flags.items() if len(own := [*{*all_} - SHARED_FLAGS]) > MAX_FLAGS}
+    assert not many, f"a verb has at most {MAX_FLAGS} flags beside {', '.join(sorted(SHARED_FLAGS))}"
 
 
 def test_only_the_shell_prints_and_reads_the_environment():

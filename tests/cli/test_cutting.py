@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,6 +74,31 @@ def test_search_says_what_is_said(place, capsys):
     assert (hit["matched"], hit["said"], hit["start_seconds"]) == (["said"], ["there goes the train"], 5.0)
 
 
+def test_search_finds_what_looks_like_a_file(place, capsys):
+    call("search", place / "index", "--like", place / "videos" / "more" / "other.mp4", "-k", 1, "--json")
+    (hit,) = json.loads(capsys.readouterr().out)
+    assert hit["video"].endswith("other.mp4")
+    assert (hit["strength"], hit["band"], hit["matched"]) == (None, None, ["seen"])
+    call("search", place / "index", "a red video", "--like", place / "videos" / "more" / "other.mp4", "-k", 2)
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    call("search", place / "index", "--like", place / "videos" / "film.mp4", "--in", "film.mp4")
+    assert re.search(r"film\.mp4  0:00 [▁-█]{3} 0:12", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "say in words what to look for, or name a picture or a video with --like"),
+        (["--like", "gone.jpg"], "gone.jpg does not exist or is no file"),
+        (["train", "--like", "x.jpg", "--by", "said"], "a picture says nothing; leave out --by said"),
+    ],
+)
+def test_search_says_what_it_lacks(place, capsys, words, said):
+    assert main(["search", str(place / "index"), *words]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
 def test_bars_show_the_highest_of_each_stretch():
     assert bars([0.0, 0.5, 1.0]) == "▁▅█"
     assert bars([0.5]) == "▁"
@@ -138,26 +162,28 @@ def running(*words: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def num_hits(address: str) -> int:
-    """Ask a server, which may not listen yet."""
-    try:
-        with urllib.request.urlopen(address) as answer:
-            return len(json.load(answer)["hits"])
-    except urllib.error.URLError:
-        return 0
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        return len(json.load(answer)["hits"])
+
+
+def test_an_address_that_is_taken_is_said_in_one_line(place, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert main(["serve", str(place / "index"), "--port", str(port)]) == 2
+    said = f"cannot listen at 127.0.0.1, port {port}: address already in use; choose others with --host, --port"
+    assert capsys.readouterr().err == f"polyreel: {said}\n"
 
 
 @pytest.mark.slow
 def test_a_server_beside_a_followed_folder_shows_new_clips(place, write_video, tmp_path):
-    """How soon is measured by benchmarks/library_update.py."""
+    """What address it prints is answered at once. How soon clips are seen: benchmarks/library_update.py."""
     new = write_video(tmp_path / "new.mp4", np.zeros((2, 32, 32, 3), np.uint8), [0, 2])
     with running("index", place / "videos", "-o", place / "index", "--watch", QUIET) as watching:
         next(line for line in watching.stdout if "following" in line)
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-        with running("serve", place / "index", "--port", port, QUIET) as serving:
-            next(line for line in serving.stdout if "open http" in line)
-            address = f"http://127.0.0.1:{port}"
+        with running("serve", place / "index", "--port", 0, QUIET) as serving:
+            address = next(line for line in serving.stdout if line.startswith("open http")).split()[1]
+            assert not address.endswith(":0")
+            assert num_hits(f"{address}/search?q=a+video&k=20") == 9
             new.rename(place / "videos" / "new.mp4")
             end = time.monotonic() + 120
             while not num_hits(f"{address}/search?q=a+video&k=20&path=new.mp4"):

@@ -82,3 +82,23 @@ def test_pages_follow_one_another_and_weak_hits_are_left_out(tmp_path: Path, enc
 def test_wrong_queries_are_refused(tmp_path: Path, encoder: SearchEncoder, query: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Index.create(tmp_path / "index", encoder, tmp_path).search(query)
+
+
+def test_a_picture_and_words_are_asked_together(tmp_path: Path, encoder: SearchEncoder) -> None:
+    Image.new("RGB", (32, 32), "blue").save(tmp_path / "blue.png")
+    like = embed_file(tmp_path / "blue.png", encoder)
+    red, green = encoder.encode_text(["red", "green"])
+    np.testing.assert_array_equal(embed_query(" ", encoder, like), like)
+    np.testing.assert_allclose(embed_query("red", encoder, like), unit((red + like)[None])[0], atol=1e-6)
+    found = embed_query("red -green", encoder, like)
+    np.testing.assert_allclose(found, unit((red + LEFT_OUT * green + like)[None])[0], atol=1e-6)
+    np.testing.assert_allclose(
+        embed_query("-green", encoder, like), unit((LEFT_OUT * green + like)[None])[0], atol=1e-6
+    )
+
+
+def test_a_video_that_is_asked_with_may_be_too_long(tmp_path: Path, encoder: SearchEncoder, paint) -> None:
+    film = paint(tmp_path / "film.mp4", "red", seconds_each=10.0)
+    assert embed_file(film, encoder, most_seconds=11).shape == (encoder.dim,)
+    with pytest.raises(ValueError, match="the video lasts 10 seconds; expected up to 5; ask with the part that you"):
+        embed_file(film, encoder, most_seconds=5)

@@ -7,8 +7,16 @@ from colour_model import ColourModel
 from polyreel.search.encoder import SearchEncoder
 from polyreel.search.index import Index
 from polyreel.search.library import open_library, update_library
-from polyreel.search.strength import BACKGROUND_FILE, Strengths, background_bank, background_queries, band_of
+from polyreel.search.strength import (
+    BACKGROUND_FILE,
+    KEPT_FILE,
+    Strengths,
+    background_bank,
+    background_queries,
+    band_of,
+)
 from polyreel.similarity import QueryBank, share_below
+from polyreel.storage import read_json, write_json
 from polyreel.video.extractors.pixels import PixelExtractor
 
 
@@ -75,4 +83,39 @@ def test_the_background_is_asked_again_when_the_index_has_grown(
     assert strengths.of([grey], "en")[0] < 0.6
     paint(library / "grey.mp4", "grey")
     update_library(index, library, encoder)
+    assert strengths.of([grey], "en")[0] < 0.6, "who asks does not wait for it"
+    strengths.refresh("en")
     assert strengths.of([grey], "en")[0] < 0.1
+
+
+def test_what_the_background_got_is_kept_with_the_index(index: Index, encoder: SearchEncoder) -> None:
+    first = Strengths(index)
+    scores = [hit.score for hit in index.search("red", 4)]
+    wanted = first.of(scores, "de")
+    kept = index.folder / KEPT_FILE
+    assert read_json(kept)["best"].keys() == {"de"}
+    asked: list[str] = []
+
+    def encode(texts: list[str]) -> np.ndarray:
+        asked.extend(texts)
+        return encoder.encode_text(texts)
+
+    assert Strengths(index, encode).of(scores, "de") == wanted
+    assert asked == [], "nothing is asked again"
+    first.refresh()
+    assert read_json(kept)["best"].keys() == background_queries().keys()
+    Strengths(index, encode).refresh()
+    assert asked == []
+    kept.write_text('{"schema_version": 1, "best"')
+    assert Strengths(index, encode).of(scores, "de") == wanted
+    assert len(asked) == 64 * len(background_queries())
+
+
+def test_what_another_model_got_is_not_taken(index: Index) -> None:
+    scores = [hit.score for hit in index.search("red", 4)]
+    wanted = Strengths(index).of(scores, "en")
+    kept = read_json(index.folder / KEPT_FILE)
+    write_json(index.folder / KEPT_FILE, {**kept, "best": {"en": {"num_clips": len(index), "scores": [2.0]}}})
+    assert Strengths(index).of(scores, "en") == [0.0] * len(scores)
+    write_json(index.folder / KEPT_FILE, {**read_json(index.folder / KEPT_FILE), "encoder_fingerprint": "another"})
+    assert Strengths(index).of(scores, "en") == wanted

@@ -1,5 +1,6 @@
 """The page in a real browser: type, move, play, from right to left, behind a login. Needs Chromium and playwright."""
 
+import io
 import os
 import threading
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from PIL import Image
 
 from polyreel.search.index import Index
 from polyreel.web.access import Access
@@ -223,6 +225,54 @@ def test_the_player_draws_a_curve_and_looks_inside(open_page):
     with page.expect_download() as download:
         page.click("#save")
     assert download.value.suggested_filename == "both 0m08s.mp4"
+
+
+def pixels(colour: str) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (96, 64), colour).save(file, "PNG")
+    return file.getvalue()
+
+
+GIVE = """([bytes, kind, type]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([new Uint8Array(bytes)], "asked.png", { type: "image/png" }));
+  const Kind = type === "drop" ? DragEvent : ClipboardEvent;
+  document.body.dispatchEvent(new Kind(type, { bubbles: true, cancelable: true, [kind]: data }));
+}"""
+
+
+def test_a_picture_is_asked_with_and_taken_out_by_keyboard_alone(open_page):
+    page = open_page()
+    page.focus("#choose")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files({"name": "blue.png", "mimeType": "image/png", "buffer": pixels("blue")})
+    assert best(page) == "wet & wild/both.mp4"
+    until(page, "document.querySelector('.card .span').textContent.startsWith('0:08')")
+    until(page, "document.querySelector('#sketch').width === 96")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#player[open]")
+    page.keyboard.press("Escape")
+    page.fill("#query", '"green"^9')
+    page.press("#query", "Enter")
+    until(page, "document.querySelector('.card .name')?.textContent === 'green.mp4'")
+    assert page.is_visible("#picture")
+    page.fill("#query", "")
+    page.press("#query", "Backspace")
+    page.wait_for_selector("#picture", state="hidden")
+    until(page, "!document.querySelector('.card') && !document.querySelector('#welcome').hidden")
+    assert page.evaluate("document.activeElement.id") == "query"
+
+
+@pytest.mark.parametrize(("type", "kind"), [("drop", "dataTransfer"), ("paste", "clipboardData")])
+def test_a_picture_is_dropped_or_pasted_on_a_phones_width(open_page, type, kind):
+    page = open_page(viewport={"width": 360, "height": 740}, locale="ar")
+    page.evaluate(GIVE, [[*pixels("green")], kind, type])
+    assert best(page) == "green.mp4"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.locator("#choose").get_attribute("aria-label") == "ابحث بصورة أو مقطع فيديو"
+    page.click("#drop")
+    page.wait_for_selector("#picture", state="hidden")
 
 
 def test_one_of_several_libraries_is_chosen(browser, indexed: Index):

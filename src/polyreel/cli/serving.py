@@ -1,5 +1,6 @@
 """The verb that serves: serve."""
 
+import socket
 import sys
 from pathlib import Path
 from threading import Thread
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from polyreel.web.site import Library
 
 _CATCH_UP_SECONDS = 60.0
+_MOST_WAITING = 2048  # connections that no process has taken up yet, as uvicorn has it
 
 
 def serve(
@@ -52,21 +54,36 @@ def serve(
     app = create_app(libraries, access, None if quiet else _log)
     for library in libraries:  # the model is loaded now, not by the first who asks
         print(f"{library.name}: {len(library.index)} clips, {', '.join(library.index.encoder.model.langs)}", flush=True)
-        Thread(target=_keep_up, args=(library,), daemon=True).start()
-    server = uvicorn.Server(
-        uvicorn.Config(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
-    )
-    print(f"open http://{host if ':' not in host else f'[{host}]'}:{port}  (Ctrl-C stops)", flush=True)
-    server.run()
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))
+    with _listening(host, port) as listener:
+        name = host if ":" not in host else f"[{host}]"
+        print(f"open http://{name}:{listener.getsockname()[1]}  (Ctrl-C stops)", flush=True)
+        for library in libraries:
+            Thread(target=_keep_up, args=(library,), daemon=True).start()
+        server.run(sockets=[listener])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens: whoever connects from now on is answered, if only in a moment.
+
+    Raises:
+        ValueError: the address is not this machine's, or something else listens there.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_MOST_WAITING)
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (while")[0].lower()
+        raise ValueError(f"cannot listen at {host}, port {port}: {reason}; choose others with --host, --port") from None
 
 
 def _keep_up(library: "Library") -> None:
-    """Derive what makes searches fast whenever it is missing or too old; searches go on meanwhile."""
+    """Have ready what makes answers fast whenever it is missing or too old; searches go on meanwhile."""
     from polyreel.errors import PolyreelError
 
     while True:
         try:
-            library.index.catch_up()
+            library.keep_up()
         except (PolyreelError, OSError) as error:  # another process is at it, or the disk is full: tried again
             print(f"{library.name}: {error}", file=sys.stderr, flush=True)
         sleep(_CATCH_UP_SECONDS)

@@ -48,6 +48,17 @@ def parse_query(text: str) -> tuple[Part, ...]:
     Raises:
         ValueError: nothing is asked for.
     """
+    parts = _read(text)
+    if not any(part.weight > 0 for part in parts):
+        raise ValueError(
+            "the query only says what to leave out; say what the video shows"
+            if parts
+            else "the query is empty; say what the video shows"
+        )
+    return parts
+
+
+def _read(text: str) -> tuple[Part, ...]:
     parts: list[Part] = []
 
     def take_phrase(found: re.Match[str]) -> str:
@@ -60,42 +71,57 @@ def parse_query(text: str) -> tuple[Part, ...]:
         return " "
 
     rest = " ".join(_EXCLUDED.sub(take_excluded, _PHRASE.sub(take_phrase, text)).split())
-    parts = [part for part in [Part(text=rest), *parts] if part.text]
-    if not any(part.weight > 0 for part in parts):
-        raise ValueError(
-            "the query only says what to leave out; say what the video shows"
-            if parts
-            else "the query is empty; say what the video shows"
-        )
-    return tuple(parts)
+    return tuple(part for part in [Part(text=rest), *parts] if part.text)
 
 
-def embed_query(query: "str | Sequence[Part]", encoder: "SearchEncoder") -> Embeddings:
+def embed_query(query: "str | Sequence[Part]", encoder: "SearchEncoder", like: Embeddings | None = None) -> Embeddings:
     """Return a query's unit-length embedding `[D]`.
+
+    Args:
+        query: words, or several parts.
+        encoder: reads them.
+        like: what the answers should look like as well, as `embed_file` returns it; it counts as one part does.
 
     Raises:
         ValueError: nothing is asked for, or a weight is not finite.
     """
-    parts = parse_query(query) if isinstance(query, str) else tuple(query)
+    if like is not None and isinstance(query, str):
+        if not query.strip():
+            return like
+        parts = _read(query)
+    else:
+        parts = parse_query(query) if isinstance(query, str) else tuple(query)
     if not all(np.isfinite(part.weight) and part.text.strip() for part in parts):
         raise ValueError("a part of the query has no text or no finite weight; expected words and a number")
-    if not any(part.weight > 0 for part in parts):
+    if like is None and not any(part.weight > 0 for part in parts):
         raise ValueError("the query is empty; say what the video shows")
     rows_ND = encoder.encode_text([part.text for part in parts])
     weights_N = np.array([part.weight for part in parts], np.float32)
-    embedding_D: Embeddings = unit((weights_N @ rows_ND)[None])[0] if len(parts) > 1 else rows_ND[0]
+    sum_D = weights_N @ rows_ND + (0.0 if like is None else like)
+    embedding_D: Embeddings = rows_ND[0] if like is None and len(parts) == 1 else unit(sum_D[None])[0]
     return embedding_D
 
 
-def embed_file(path: Path, encoder: "SearchEncoder") -> Embeddings:
+def embed_file(path: Path | str, encoder: "SearchEncoder", *, most_seconds: float | None = None) -> Embeddings:
     """Return the unit-length embedding `[D]` of a picture, or of a whole video, to ask for what looks like it.
+
+    Args:
+        path: the file.
+        encoder: looks at it.
+        most_seconds: how long a video may be; None: as long as it likes.
 
     Raises:
         VideoError: the file cannot be decoded.
+        ValueError: the video is longer.
     """
     from polyreel.video.decode import probe
 
-    embedding_D: Embeddings = encoder.encode_video(path, [(0.0, probe(path).duration_seconds)])[0]
+    seconds = probe(Path(path)).duration_seconds
+    if most_seconds is not None and seconds > most_seconds:
+        raise ValueError(
+            f"the video lasts {seconds:.0f} seconds; expected up to {most_seconds:g}; ask with the part that you mean"
+        )
+    embedding_D: Embeddings = encoder.encode_video(Path(path), [(0.0, seconds)])[0]
     return embedding_D
 
 

@@ -43,12 +43,14 @@ class Access:
         host_names: names the server may be asked by, without port; None: any.
         requests_a_minute: by client address, beyond which it is told to wait; media and pictures not counted.
         most_in_flight: searches at a time, beyond which the server says that it is busy.
+        most_files: pictures and videos at a time that are sent to ask with; a slow sender holds up no search.
     """
 
     token: str | None = None
     host_names: frozenset[str] | None = LOOPBACK_NAMES
     requests_a_minute: int = 600
     most_in_flight: int = 32
+    most_files: int = 4
 
     def __post_init__(self) -> None:
         """Check the token.

@@ -161,7 +161,7 @@ class HitsAnswer(_Answer):
 class MomentsAnswer(_Answer):
     """Moments, best first."""
 
-    query: QueryAnswer | None = Field(description="none for moments that look like a clip")
+    query: QueryAnswer | None = Field(description="none for moments that look like a clip or a file")
     moments: list[MomentAnswer]
 
 

@@ -8,10 +8,12 @@ from datetime import date, datetime, time, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, PlainTextResponse
 from fastapi.responses import Response as PlainResponse
 
 from polyreel import __version__
+from polyreel.errors import VideoError
 from polyreel.search.filter import Filter
 from polyreel.search.hits import Hit
 from polyreel.search.hybrid import By
@@ -27,8 +29,15 @@ from polyreel.web.answers import (
     MomentsAnswer,
     QueryAnswer,
 )
+from polyreel.web.asked_file import received
 from polyreel.web.site import Library, Site, clip_of_name
 
+_FILE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
 MOST_HITS, MOST_SKIPPED, MOST_QUERY_CHARACTERS = 100, 1000, 500
 KEPT_A_DAY = {"cache-control": "private, max-age=86400"}
 
@@ -127,6 +136,20 @@ def find_like(library: Asked, wanted: Wanted, clip: Clip, k: Number = 10) -> Mom
     """Find moments that look like a clip."""
     moments = [MomentAnswer.of(library, moment) for moment in library.like(clip.clip_id, k, wanted)]
     return MomentsAnswer(query=None, moments=moments)
+
+
+@router.post("/like", openapi_extra=_FILE_BODY)
+async def find_like_file(
+    request: Request, library: Asked, wanted: Wanted, q: Words | None = None, k: Number = 10, first: First = 0
+) -> MomentsAnswer:
+    """Find moments that look like a picture or a short video, whose bytes are the body; with words, what fits both."""
+    async with received(request) as path:
+        try:
+            found = await run_in_threadpool(library.like_file, path, q or "", first, k, wanted)
+        except VideoError as error:
+            raise HTTPException(400, str(error).replace(str(path), "the file that was sent")) from None
+    query = None if q is None else await run_in_threadpool(QueryAnswer.of, library, q)
+    return MomentsAnswer(query=query, moments=[MomentAnswer.of(library, moment) for moment in found])
 
 
 @router.get("/curve/{clip}")

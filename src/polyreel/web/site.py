@@ -11,6 +11,8 @@ from pathlib import Path
 from threading import Lock, Thread
 from time import sleep
 
+import numpy as np
+
 from polyreel.errors import PolyreelError
 from polyreel.search.curve import Curve, score_curve
 from polyreel.search.filter import Filter
@@ -19,16 +21,19 @@ from polyreel.search.hits import Hit
 from polyreel.search.hybrid import Answer, By, find_said, fuse
 from polyreel.search.index import Index
 from polyreel.search.moments import Moment, find_moments, join_hits
+from polyreel.search.queries import embed_file, embed_query
 from polyreel.search.strength import Strengths
 from polyreel.search.succession import is_current
 from polyreel.similarity import Embeddings
 from polyreel.web.access import Access, Sessions
+from polyreel.web.asked_file import MOST_FILE_SECONDS
 from polyreel.web.counters import Counters
 from polyreel.web.guess import LanguageGuess
 from polyreel.web.pictures import Pictures
 
 PICTURES_FOLDER = "pictures"
 _RETRY_SECONDS = 10.0
+_TEXTS_AT_ONCE, _TURN_SECONDS = 8, 0.002
 
 
 class Library:
@@ -45,7 +50,7 @@ class Library:
         self._guess: tuple[Index, LanguageGuess] | None = None
         self._strengths: tuple[Index, Strengths] | None = None
         self._noticed: tuple[int, int] | None = None
-        self._asking, self._renewing = Lock(), Lock()
+        self._asking, self._looking, self._renewing = Lock(), Lock(), Lock()
 
     @property
     def index(self) -> Index:
@@ -100,10 +105,37 @@ class Library:
 
     def strengths(self, scores: Sequence[float], lang: str | None) -> list[float]:
         """Return how strong hits are, 0 to 1; see `search.strength`."""
-        if self._strengths is None or self._strengths[0] is not self._index:
-            self._strengths = self._index, Strengths(self._index)
-        with self._asking:
-            return self._strengths[1].of(scores, lang)
+        return self._judge(self.index).of(scores, lang)
+
+    def keep_up(self) -> None:
+        """Have ready what answers need: lists for fast searches, and what tells weak matches from strong ones.
+
+        The first time this also reads what only the first answer would; searches go on meanwhile.
+
+        Raises:
+            DataError: another process derives the lists just now.
+        """
+        index = self.index
+        index.search(self._embed(index, self.name or "a"), 1)
+        self.guess.of(self.name)
+        try:
+            index.catch_up()
+        finally:
+            self._judge(index).refresh()
+
+    def _judge(self, index: Index) -> Strengths:
+        if self._strengths is None or self._strengths[0] is not index:
+            self._strengths = index, Strengths(index, lambda texts: self._encode_in_turns(index, texts))
+        return self._strengths[1]
+
+    def _encode_in_turns(self, index: Index, texts: Sequence[str]) -> Embeddings:
+        """Embed texts a few at a time, so that who asks something need not wait for all of them."""
+        some: list[Embeddings] = []
+        for start in range(0, len(texts), _TEXTS_AT_ONCE):
+            with self._asking:
+                some.append(index.encoder.encode_text(texts[start : start + _TEXTS_AT_ONCE]))
+            sleep(_TURN_SECONDS)  # a lock goes to who waits for it only if it stays free for a moment
+        return np.concatenate(some)
 
     def like(self, clip_id: str, k: int, wanted: Filter | None = None) -> list[Moment]:
         """Return moments that look like a clip.
@@ -114,6 +146,27 @@ class Library:
         index = self.index
         background = index.average_similarity(index.embedding(clip_id))
         return join_hits(index.like(clip_id, k, filter=wanted), background=background)
+
+    def like_file(self, path: Path, words: str, first: int, k: int, wanted: Filter | None = None) -> list[Moment]:
+        """Return k moments that look like a picture or a video, leaving out the `first` best.
+
+        Args:
+            path: the file; one at a time is looked at.
+            words: what else is asked for; may be empty.
+            first: how many of the best to leave out.
+            k: how many.
+            wanted: which clips may be found.
+
+        Raises:
+            VideoError: the file cannot be decoded.
+            ValueError: it is a long video.
+        """
+        index = self.index
+        with self._looking:
+            like_D = embed_file(path, index.encoder, most_seconds=MOST_FILE_SECONDS)
+        with self._asking:
+            embedding_D = embed_query(words, index.encoder, like_D)
+        return find_moments(index, embedding_D, first + k, filter=wanted)[first:]
 
     def curve(self, clip: Hit, query: str | None, like: str | None) -> Curve:
         """Say how well the video of a clip answers a query, or looks like a clip, over its time.

@@ -19,6 +19,7 @@ from polyreel.web.access import (
     host_name,
     is_same,
 )
+from polyreel.web.asked_file import MOST_FILE_BYTES
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,6 +28,7 @@ MOST_BODY_BYTES = 4096
 MOST_URL_BYTES = 8192
 OPEN_PATHS = frozenset({"/", "/login", "/health", "/favicon.ico"})  # and /static/: the page itself holds no secrets
 UNCOUNTED = ("/media/", "/thumb/", "/preview/", "/static/")  # what a page full of hits asks for by the dozen
+ASKS_WITH_FILE = "/like"
 SEARCHES = ("/search", "/moments", "/curve/")
 HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; "
@@ -51,7 +53,7 @@ class Wall:
         self._app, self._access, self._sessions = app, access, sessions
         self._requests = Pace(access.requests_a_minute)
         self._logins = Pace(LOGINS_A_MINUTE)
-        self._num_in_flight = 0
+        self._num_in_flight = self._num_files = 0
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Answer one request."""
@@ -72,11 +74,14 @@ class Wall:
             await refusal(scope, receive, send_safely)
             return
         counts = scope["path"].startswith(SEARCHES)
+        sends_file = scope["path"] == ASKS_WITH_FILE
         self._num_in_flight += counts
+        self._num_files += sends_file
         try:
             await self._app(scope, receive, send_safely)
         finally:
             self._num_in_flight -= counts
+            self._num_files -= sends_file
 
     def _refusal(self, scope: "Scope") -> JSONResponse | None:
         headers, path, access = Headers(scope=scope), scope["path"], self._access
@@ -88,8 +93,9 @@ class Wall:
         if scope["method"] not in ("GET", "HEAD"):
             if not comes_from_own_page(headers.get("origin"), host):
                 return _refuse(403, "a write from another page is refused")
-            if not _is_short(headers):
-                return _refuse(413, f"expected a body of known length, at most {MOST_BODY_BYTES} bytes")
+            most_bytes = MOST_FILE_BYTES if path == ASKS_WITH_FILE else MOST_BODY_BYTES
+            if not _is_short(headers, most_bytes):
+                return _refuse(413, f"expected a body of known length, at most {most_bytes} bytes")
         if not self._is_known(headers, path):
             return _refuse(401, "a token is needed: send it as `Authorization: Bearer TOKEN`, or log in on the page")
         client = scope["client"][0] if scope.get("client") else ""
@@ -97,9 +103,14 @@ class Wall:
             return _refuse(429, "too many attempts; wait a minute", retry_after_seconds=60)
         if not path.startswith(UNCOUNTED) and not self._requests.allows(client):
             return _refuse(429, "too many requests; wait a minute", retry_after_seconds=60)
-        if path.startswith(SEARCHES) and self._num_in_flight >= access.most_in_flight:
-            return _refuse(503, "busy with other searches; try again in a second", retry_after_seconds=1)
+        if busy_with := self._busy_with(path):
+            return _refuse(503, f"busy with other {busy_with}; try again in a second", retry_after_seconds=1)
         return None
+
+    def _busy_with(self, path: str) -> str:
+        if path.startswith(SEARCHES) and self._num_in_flight >= self._access.most_in_flight:
+            return "searches"
+        return "files" if path == ASKS_WITH_FILE and self._num_files >= self._access.most_files else ""
 
     def _is_known(self, headers: Headers, path: str) -> bool:
         token = self._access.token
@@ -111,9 +122,9 @@ class Wall:
         return self._sessions.holds(_session(headers.get("cookie", "")))
 
 
-def _is_short(headers: Headers) -> bool:
+def _is_short(headers: Headers, most_bytes: int) -> bool:
     length = headers.get("content-length", "0")
-    return "transfer-encoding" not in headers and length.isdigit() and int(length) <= MOST_BODY_BYTES
+    return "transfer-encoding" not in headers and length.isdigit() and int(length) <= most_bytes
 
 
 def _session(cookie_header: str) -> str:

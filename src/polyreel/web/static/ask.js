@@ -2,7 +2,9 @@
 export class NeedsToken extends Error {}
 
 export async function fetchJson(address, body = null) {
-  const asked = body === null ? {} : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  const isFile = body instanceof Blob;
+  const headers = { "content-type": isFile ? "application/octet-stream" : "application/json" };
+  const asked = body === null ? {} : { method: "POST", headers, body: isFile ? body : JSON.stringify(body) };
   const answer = await fetch(address, { credentials: "same-origin", ...asked });
   if (answer.status === 204) return null;
   const said = await answer.json().catch(() => ({}));

@@ -2,12 +2,15 @@
 import { fetchJson, NeedsToken } from "/static/ask.js";
 import { chooseWords, INTERFACES, say, useWords } from "/static/words.js";
 import { countFilters, fillFilters, filterQuestion, listenFilters, readFilters, showFilters, toggleFilters } from "/static/filters.js";
+import { AskedPicture } from "/static/picture.js";
 import { Player } from "/static/player.js";
 
 const PAGE = 24;
 const at = (id) => document.getElementById(id);
 const state = { query: "", like: null, moments: [], library: null, libraries: [], asked: 0 };
 const player = new Player((clip) => goTo({ like: clip }), () => state.moments, question);
+
+const picture = new AskedPicture(() => goTo({ q: at("query").value.trim() }), (words) => tell(words, true));
 
 async function start() {
   setTheme(localStorage.getItem("theme"));
@@ -39,7 +42,8 @@ function example(words) {
 // What is shown follows the address, so that back, forward and a copied link work.
 function goTo({ q = "", like = "" }) {
   const wanted = new URLSearchParams({ ...(q && { q }), ...(like && { like }), ...(state.library && { library: state.library }), ...readFilters() });
-  if (`#${wanted}` === location.hash) follow();
+  if (like) picture.clear();
+  if (`#${wanted}` === (location.hash || "#")) follow();
   else location.hash = wanted;
 }
 
@@ -52,6 +56,7 @@ async function follow() {
   at("library").value = state.library ?? state.libraries[0]?.name ?? "";
   fillFilters(state.libraries.find((one) => one.name === at("library").value));
   showFilters(wanted);
+  if (state.like) picture.clear(); // a link, or a step back, to what looks like a clip
   const isBeingTyped = !state.query && document.activeElement === at("query");
   if (!isBeingTyped) at("query").value = state.query;
   await ask(0);
@@ -59,20 +64,20 @@ async function follow() {
 
 async function ask(first) {
   const turn = ++state.asked;
-  const isAsked = Boolean(state.query.trim() || state.like);
+  const isAsked = Boolean(state.query.trim() || state.like || picture.file);
   at("welcome").hidden = isAsked;
   if (first === 0) show([], 0);
   if (!isAsked) return tell("");
   tell(say("searching"));
   const began = performance.now();
   try {
-    const found = await fetchJson(address(first));
+    const found = await fetchJson(address(first), picture.file);
     if (turn !== state.asked) return; // a later question was asked meanwhile
     showLanguage(found.query);
     show(found.moments, first);
     at("more").hidden = Boolean(state.like) || found.moments.length < PAGE;
     const milliseconds = Math.round(performance.now() - began);
-    const isPoor = Boolean(state.query) && state.moments[0]?.peak.band === "weak" && !state.moments[0].matched.includes("said");
+    const isPoor = state.moments[0]?.peak.band === "weak" && !state.moments[0].matched.includes("said");
     const counted = say("found", { n: state.moments.length, ms: milliseconds });
     tell(!state.moments.length ? say("nothing") : isPoor ? say("only_weak") : counted);
     if (first === 0) document.querySelector(".card")?.focus({ preventScroll: true });
@@ -85,13 +90,14 @@ async function ask(first) {
 
 // What was asked, as the server's other addresses take it too.
 function question() {
-  return { ...(state.like ? { like: state.like } : { q: state.query }), ...(state.library && { library: state.library }) };
+  return { ...(state.like ? { like: state.like } : state.query && { q: state.query }), ...(state.library && { library: state.library }) };
 }
 
 function address(first) {
   const { like, ...others } = { ...question(), ...filterQuestion(), k: PAGE };
-  if (!like) return `/moments?${new URLSearchParams({ ...others, first })}`;
+  if (!like && !picture.file) return `/moments?${new URLSearchParams({ ...others, first })}`;
   delete others.by;
+  if (picture.file) return `/like?${new URLSearchParams({ ...others, first })}`;
   return `/like/${encodeURIComponent(like)}?${new URLSearchParams(others)}`;
 }
 

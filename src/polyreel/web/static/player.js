@@ -66,6 +66,7 @@ export class Player {
     const { q, like, library } = this.question();
     const words = at("words").value.trim();
     const asked = words || q ? { q: words || q } : { like };
+    if (!asked.q && !asked.like) return; // asked with a picture alone
     const address = `/curve/${this.moment.peak.id}?${new URLSearchParams({ ...asked, ...(library && { library }) })}`;
     const found = await fetchJson(address).catch(() => null); // without it the video plays all the same
     if (turn === this.asked) this.showCurve(found);
