@@ -52,7 +52,9 @@ def systems(cells: Sequence[CellResult]) -> str:
     heads = ["system", "English", "Italian", "Italian − English", "English − zero-shot", "Italian − C2KD"]
     lines = ["# Beyond the paper on msrvtt1k", "", "R@10, text to video, 150 test clips (chance 6.7); 20 English and 1"]
     seeds = len(cells[0].reports[0].seeds)
-    lines += [f"Italian caption a training video; {seeds} seeds; paired differences, 95 % intervals over source videos."]
+    lines += [
+        f"Italian caption a training video; {seeds} seeds; paired differences, 95 % intervals over source videos."
+    ]
     for cell in cells:
         by_name = {report.name: report for report in cell.reports}
         lines += ["", f"Text: {cell.values['text']}", "", f"| {' | '.join(heads)} |"]
@@ -121,7 +123,10 @@ def later(found: Mapping[str, Report], joint: Report, zero_shot: Report) -> str:
     """
     lines = ["# Italian added later, by `polyreel add-language`, to students that knew English alone", ""]
     lines += [f"R@10, text to video, 150 test clips, {len(zero_shot.seeds)} seeds; no Italian caption has a video.", ""]
-    lines += ["| pairs | English | Italian | English − before | Italian − before |", "| --- | ---: | ---: | ---: | ---: |"]
+    lines += [
+        "| pairs | English | Italian | English − before | Italian − before |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
     rows = {"none (zero-shot)": zero_shot, **found, "10,000, learnt from the start beside teachers": joint}
     for name, report in rows.items():
         figures = [f"{report.row(lang, 'R@10').value:.1f}" for lang in ("en", "it")]

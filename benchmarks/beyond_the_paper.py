@@ -17,20 +17,22 @@ import sys
 import time
 from pathlib import Path
 
-import beyond_report
 import numpy as np
 import torch
-from msrvtt1k import keep_tuning
 
+import beyond_report
+from msrvtt1k import keep_tuning
 from polyreel import Dataset, Report, Retriever, evaluate, import_tables, run_experiment
 from polyreel.storage import write_json, write_text
 from polyreel.training.add_language import Added, add_language
-from polyreel.training.results import ExperimentResult
+from polyreel.training.experiment import report_folder
+from polyreel.training.experiment_settings import load_experiment
+from polyreel.training.planning import plan_experiment
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("POLYREEL_SHARED", ROOT.parent / "shared"))
 DATA, PAIRS = Path("data/msrvtt1k"), Path("data/pairs")
-RUNS = Path("runs/msrvtt1k-beyond")
+NAME, RUNS, SCRATCH = "msrvtt1k/beyond", Path("runs/msrvtt1k-beyond"), ("text", "scratch")
 TUNING, TUNING_ENGLISH = Path("runs/msrvtt1k-tuning-beyond"), Path("runs/msrvtt1k-tuning-english")
 WRONG = {"shuffled": 1.0, "wrong-40": 0.4}
 DOMAINS, SIZES = ("de", "fr", "cs"), (100, 1_000, 10_000)
@@ -77,36 +79,45 @@ def tuning(jobs: int) -> None:
 
 def ablation(jobs: int) -> None:
     """Run the experiment and write what it found."""
-    found = experiment(jobs)
-    write_json(
-        Path("results/beyond-the-paper.json"), {**found.to_json(), "italian_less_english": beyond_report.gaps(found.cells)}
-    )
+    found = run_experiment(NAME, RUNS, jobs=jobs, progress=tell)
+    gaps = beyond_report.gaps(found.cells)
+    write_json(Path("results/beyond-the-paper.json"), {**found.to_json(), "italian_less_english": gaps})
     write_text(Path("results/beyond-the-paper.md"), beyond_report.systems(found.cells))
     beyond_report.plot(found.cells, Path("docs/images/beyond-the-paper.png"))
     print(beyond_report.systems(found.cells), flush=True)
 
 
-def experiment(jobs: int) -> ExperimentResult:
-    """Run what is not finished of the ablation."""
-    return run_experiment("msrvtt1k/beyond", RUNS, jobs=jobs, progress=tell)
+def runs_of(system: str) -> tuple[list[Path], Report]:
+    """Return the ablation's runs of a system, text from scratch, and their report.
+
+    Raises:
+        SystemExit: the ablation has not been run to its end.
+    """
+    settings = load_experiment(NAME)
+    plan = plan_experiment(settings, RUNS)
+    fingerprints = next(ones for (cell, name), ones in plan.places.items() if (*cell, name) == (SCRATCH, system))
+    runs = [plan.runs[one] for one in fingerprints]
+    if not all(report_folder(run, settings).is_dir() for run in runs):
+        sys.exit(f"{RUNS} has no finished runs of {system!r}; do --parts ablation first")
+    reports = [Report.open(report_folder(run, settings)) for run in runs]
+    return [run.folder for run in runs], Report.merged(reports, name=system)
 
 
-def later(jobs: int) -> None:
+def later(_: int) -> None:
     """Give Italian to students that know English alone; measure on the test split."""
-    cell = experiment(jobs).cells[0]
-    reports = {report.name: report for report in cell.reports}
+    students, zero_shot = runs_of("zero-shot")
     texts = (PAIRS / "captions.en-it.tsv").read_text("utf-8").splitlines(keepends=True)
     found: dict[str, Report] = {}
     for size in SIZES:
         file = PAIRS / f"captions-{size}.en-it.tsv"
         write_text(file, "".join(texts[:size]))
         ones = []
-        for number, student in enumerate(cell.runs["zero-shot"], 1):
+        for number, student in enumerate(students, 1):
             added = add_language(student, [file], RUNS / "later" / f"{student.name}-{size}")
             ones.append(tested(added, seed=number))
-            tell(number, len(cell.runs["zero-shot"]), f"{size} pairs")
+            tell(number, len(students), f"{size} pairs")
         found[f"{size:,}"] = Report.merged(ones, name=f"{size:,} pairs")
-    table = beyond_report.later(found, reports["pairs-alone"], reports["zero-shot"])
+    table = beyond_report.later(found, runs_of("pairs-alone")[1], zero_shot)
     write_text(Path("results/beyond-later.md"), table)
     write_json(Path("results/beyond-later.json"), {name: report.to_json() for name, report in found.items()})
     print(table, flush=True)
@@ -125,9 +136,9 @@ def of_domain(lang: str) -> list[str]:
         return [line.strip() for line in lines]
 
 
-def domains(jobs: int) -> None:
+def domains(_: int) -> None:
     """Add three languages to C2KD students, by captions of images, and write how well they agree with English."""
-    students = experiment(jobs).cells[0].runs["c2kd"][:3]
+    students = runs_of("c2kd")[0][:3]
     added: dict[str, list[Added]] = {}
     for size in SIZES:
         files = [

@@ -1,7 +1,9 @@
 import io
 import json
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -244,10 +246,8 @@ def test_the_page_and_its_words_are_served_with_safe_headers(client):
 
 
 def test_every_word_the_page_names_is_there(client):
-    import re
-
-    scripts = ("curve.js", "filters.js", "page.js", "player.js", "words.js")
-    static = "".join(client.get(f"/static/{name}").text for name in scripts)
+    names = sorted(file.name for file in files("polyreel.web").joinpath("static").iterdir() if file.name.endswith(".js"))
+    static = "".join(client.get(f"/static/{name}").text for name in names)
     named = re.findall(r'data-(?:word|title)="(\w+)"', client.get("/").text) + re.findall(r'say\("(\w+)"', static)
     assert set(named) == client.get("/static/words/en.json").json().keys()
 
