@@ -4,12 +4,14 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from clip_rows import some_clips, some_embeddings
 
 from polyreel.errors import DataError
 from polyreel.search.derived import Sizes
 from polyreel.search.filter import Filter
+from polyreel.search.layers import are_among, rows_at
 from polyreel.search.rows import make_rows
 from polyreel.search.table import ClipTable
 from polyreel.similarity import Embeddings
@@ -135,3 +137,20 @@ def test_many_commits_are_compacted(tmp_path: Path) -> None:
         fill(table, f"v{number}", clips_each=1, seed=number)
     assert len(table) == 33
     assert table._table.stats()["fragment_stats"]["num_fragments"] < 5
+
+
+@pytest.mark.parametrize("num_others", [0, 1, 50, 80])
+def test_keys_are_found_among_others(num_others: int) -> None:
+    random = np.random.default_rng(num_others)
+    keys = random.integers(-(2**62), 2**62, 80)
+    others = random.permutation(np.concatenate([keys, random.integers(-(2**62), 2**62, 80)]))[:num_others]
+    assert are_among(keys, others).tolist() == [key in set(others.tolist()) for key in keys.tolist()]
+    assert are_among(keys, random.permutation(keys)).all()
+    assert are_among(keys[:0], others).tolist() == []
+
+
+def test_rows_are_those_of_their_positions() -> None:
+    chunks = pa.chunked_array([["a", "b"], ["c"], ["d", "e", "f"]])
+    rows = pa.table({"name": chunks, "number": pa.chunked_array([[0, 1, 2], [3, 4, 5]])})
+    assert rows_at(rows, np.array([5, 0, 2])) == rows.take([5, 0, 2]).to_pylist()
+    assert rows_at(rows, np.array([], np.int64)) == []

@@ -20,12 +20,11 @@ from pydantic import Field
 
 from polyreel.errors import DataError
 from polyreel.search.filter import Filter, Mask
-from polyreel.search.layers import Layer, MatrixLayer, PickedRows, open_lists, train_lists
+from polyreel.search.layers import Keys, Layer, MatrixLayer, PickedRows, are_among, open_lists, rows_at, train_lists
 from polyreel.settings import Settings, read_header
 from polyreel.similarity import Embeddings, similarities
 from polyreel.storage import only_writer, write_aside, write_json
 
-Keys = npt.NDArray[np.int64]
 _HEADER, _SCHEMA_VERSION = "derived.json", 1
 _NEAR_TIE = 1e-4  # answers whose score is so close to the last exact one count as found
 _TUNING_QUERIES, _WANTED_RECALL = 100, 0.995
@@ -87,7 +86,7 @@ class View:
         found: list[dict[str, object]] = []
         for (layer, _), picked in zip(self.layers, self._picked, strict=True):
             positions_K, sims_K = picked.nearest(embedding_D, k, wanted, sizes.filtered_rows)
-            rows = layer.rows.take(positions_K).to_pylist()
+            rows = rows_at(layer.rows, positions_K)
             found += [{**row, "_score": float(sim)} for row, sim in zip(rows, sims_K, strict=True)]
         return sorted(found, key=lambda row: (-float(str(row["_score"])), str(row["clip_id"])))[:k]
 
@@ -209,7 +208,7 @@ class Derived:
         if not layers:
             return None
         known = np.concatenate([_keys_of(layer) for layer in layers])
-        new = ~np.isin(keys, known)
+        new = ~are_among(keys, known)
         if new.sum() > max(self._sizes.exact_rows, 1):
             self._base = None
             return None
@@ -285,5 +284,5 @@ def _keys_of(layer: Layer) -> Keys:
 
 
 def _alive(layer: Layer, keys: Keys) -> Mask | None:
-    alive = np.isin(_keys_of(layer), keys)
+    alive = are_among(_keys_of(layer), keys)
     return None if alive.all() else alive

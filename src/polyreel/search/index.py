@@ -229,7 +229,8 @@ class Index:
             rows = self.store.nearest(embedding_D, offset + k, filter)
         else:
             rows = self._hubs.corrected(self.encoder, bank, embedding_D, offset + k, filter)
-        hits = [hit_of(row, self.library_folder) for row in rows[offset:]]
+        library_folder = self.library_folder
+        hits = [hit_of(row, library_folder) for row in rows[offset:]]
         return [hit for hit in hits if threshold is None or hit.score >= threshold]
 
     def embed(self, query: Query) -> Embeddings:
@@ -262,7 +263,8 @@ class Index:
             raise ValueError("the query is empty; give a word that is said")
         check_page(k, offset)
         rows = self.store.find_speech(text, offset + k, filter)[offset:]
-        return [SpeechHit(hit=hit_of(row, self.library_folder), lines=lines_of(row)) for row in rows]
+        library_folder = self.library_folder
+        return [SpeechHit(hit=hit_of(row, library_folder), lines=lines_of(row)) for row in rows]
 
     def lines(self, clip_id: str) -> tuple[Speech, ...]:
         """Return what is said in a clip, in the order of time; a clip that is not there raises KeyError."""

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from polyreel.search.derived import Keys
 from polyreel.search.filter import COLUMN_PREFIX
+from polyreel.search.layers import Keys
 from polyreel.search.rows import CLIP_COLUMNS
 from polyreel.similarity import Embeddings
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _IN_MEMORY = ("row_key", *CLIP_COLUMNS, "date_seconds", "video_seconds", "speech_langs")
 _TRIES = 6
+_KEYS_AT_ONCE = 1 << 16
 _OF_OTHERS = timedelta(seconds=2)  # how long a reader of object storage may not notice a commit
 Answer = TypeVar("Answer")
 
@@ -40,7 +41,8 @@ class Version:
 
     def keys(self) -> tuple[Keys, npt.NDArray[np.uint64]]:
         """Return the key and the place of every row."""
-        found = self._table.search().select(["row_key"]).with_row_id(True).to_arrow()
+        batches = self._table.search().select(["row_key"]).with_row_id(True).to_batches(batch_size=_KEYS_AT_ONCE)
+        found = batches.read_all()
         return found["row_key"].to_numpy(), found["_rowid"].to_numpy()
 
     def read(self, places: npt.NDArray[np.uint64] | None) -> tuple[pa.Table, Embeddings]:
