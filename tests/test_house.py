@@ -47,7 +47,7 @@ MAX_FUNCTION_LINES = 40
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "base", "core", "manager", "managers"}
 HEAVY = {"torch", "transformers", "sentence_transformers", "lancedb", "av", "onnxruntime", "pyarrow", "numpy",
          "matplotlib", "fastapi", "pydantic", "rich"}  # fmt: skip
-MAX_IMPORT_SECONDS = 0.3
+MAX_MODULES = 240  # of Python, typer and ours; what they cost in seconds: benchmarks/startup.py
 
 MAX_FLAGS = 8
 SHARED_FLAGS = {"--device", "--threads", "--quiet", "--json"}  # learnt once, the same everywhere (cli/options.py)
@@ -179,11 +179,11 @@ def test_only_the_shell_prints_and_reads_the_environment():
     ids=["import", "help"],
 )
 def test_nothing_heavy_happens_before_it_is_needed(code):
-    report = "import json, sys, time; print(json.dumps([time.process_time(), sorted(sys.modules)]), file=sys.stderr)"
+    report = "import json, sys; print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True)
-    seconds, modules = json.loads(done.stderr)
+    modules = json.loads(done.stderr)
     assert HEAVY & set(modules) == set()
-    assert seconds < MAX_IMPORT_SECONDS
+    assert len(modules) < MAX_MODULES
 
 
 def test_torchvision_is_absent():

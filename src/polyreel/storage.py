@@ -5,12 +5,11 @@ another name in the same place and then renamed. Fingerprints are BLAKE2 digests
 the bytes.
 """
 
-import ctypes
 import hashlib
 import json
 import os
+import platform
 import shutil
-import socket
 import sys
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +23,6 @@ from polyreel.errors import DataError
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 _DIGEST_BYTES = 12
-_MACHINE = hashlib.blake2b(socket.gethostname().encode(), digest_size=4).hexdigest()
 _HERE, _RENAME_EXCHANGE = -100, 2  # AT_FDCWD and the flag of renameat2(2)
 
 
@@ -46,7 +44,7 @@ def write_aside(path: Path, *, is_expendable: bool = False) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _delete_leftovers(path.parent.absolute())
-    aside = path.parent / f".{path.name}.{_MACHINE}-{os.getpid()}-{uuid.uuid4().hex[:8]}.part"
+    aside = path.parent / f".{path.name}.{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.part"
     try:
         yield aside
         _flush(aside)
@@ -74,6 +72,8 @@ def _check_replaceable(new: Path, place: Path, is_expendable: bool) -> None:
 def _exchange(new: Path, place: Path) -> None:
     """Swap two folders, at once where the system can: then even a kill leaves one of them in its place."""
     if sys.platform == "linux":
+        import ctypes
+
         ends = (_HERE, os.fsencode(new.absolute()), _HERE, os.fsencode(place.absolute()))
         if ctypes.CDLL(None).renameat2(*ends, _RENAME_EXCHANGE) == 0:
             return
@@ -88,10 +88,15 @@ def _exchange(new: Path, place: Path) -> None:
 
 
 @cache
+def _machine() -> str:
+    return hashlib.blake2b(platform.node().encode(), digest_size=4).hexdigest()
+
+
+@cache
 def _delete_leftovers(folder: Path) -> None:
     """Delete, once a process, what killed writers left in a folder; those of other machines may be alive."""
-    for entry in folder.glob(f".*.{_MACHINE}-*-*.part"):
-        writer = entry.name.rpartition(f".{_MACHINE}-")[2].partition("-")[0]
+    for entry in folder.glob(f".*.{_machine()}-*-*.part"):
+        writer = entry.name.rpartition(f".{_machine()}-")[2].partition("-")[0]
         if writer.isdigit() and not _is_running(int(writer)):
             _delete(entry)
 

@@ -4,7 +4,6 @@ import os
 import platform
 import re
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -129,6 +128,8 @@ def _decoder() -> Finding:
 
 
 def _extras() -> list[Finding]:
+    from importlib.metadata import requires
+
     found: dict[str, list[str]] = {}
     for line in requires("polyreel") or []:
         named = re.match(r"([A-Za-z0-9_.-]+).*extra\s*==\s*['\"]([^'\"]+)['\"]", line)
@@ -162,6 +163,8 @@ def _default_model(cache: Path | None) -> Finding:
 
 
 def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:

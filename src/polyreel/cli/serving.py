@@ -1,6 +1,5 @@
 """The verb that serves: serve."""
 
-import socket
 import sys
 from pathlib import Path
 from threading import Thread
@@ -12,6 +11,8 @@ from typer import Argument, Option
 from polyreel.cli.options import Quiet, Threads, use_threads
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from polyreel.web.site import Library
 
 _CATCH_UP_SECONDS = 60.0
@@ -63,15 +64,17 @@ def serve(
         server.run(sockets=[listener])
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _listening(host: str, port: int) -> "socket":
     """Return a socket that listens: whoever connects from now on is answered, if only in a moment.
 
     Raises:
         ValueError: the address is not this machine's, or something else listens there.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    from socket import AF_INET, AF_INET6, create_server
+
+    family = AF_INET6 if ":" in host else AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_MOST_WAITING)
+        return create_server((host, port), family=family, backlog=_MOST_WAITING)
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (while")[0].lower()
         raise ValueError(f"cannot listen at {host}, port {port}: {reason}; choose others with --host, --port") from None
