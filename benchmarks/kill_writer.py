@@ -35,25 +35,29 @@ Noted = dict[str, int]
 
 
 def rows_of(videos: list[str], generation: int) -> tuple[list[IndexedClip], Embeddings]:
-    """Return the clips of videos in one generation: the embeddings say which it is."""
+    """Return the clips of videos in one generation: times and embeddings say which it is."""
     clips = [
         IndexedClip(
             clip_id=f"{video}#{number}",
             video=video,
-            start_seconds=number,
-            end_seconds=number + 1,
+            start_seconds=CLIPS_EACH * generation + number,
+            end_seconds=CLIPS_EACH * generation + number + 1,
             file_stamp=str(generation),
-            columns={"generation": generation},
         )
         for video in videos
-        for number in range(CLIPS_EACH)
+        for number in range(num_clips(generation))
     ]
     return clips, np.concatenate([embeddings_of(video, generation) for video in videos])
 
 
+def num_clips(generation: int) -> int:
+    """Return how many clips a video has in a generation: every second one loses a clip, which must go at once."""
+    return CLIPS_EACH - generation % 2
+
+
 def embeddings_of(video: str, generation: int) -> Embeddings:
     """Return what a video's clips have as embeddings in a generation."""
-    return unit(np.random.default_rng([int(video), generation]).normal(size=(CLIPS_EACH, DIM)))
+    return unit(np.random.default_rng([int(video), generation]).normal(size=(num_clips(generation), DIM)))
 
 
 def write(folder: Path, notes: Path, seed: int, first_generation: int) -> None:
@@ -85,10 +89,13 @@ def read(folder: Path, is_up: Event, stop: Event, wrong_file: Path, count_file: 
         num_answers += 1
         is_up.set()
         ids = sorted(str(row["clip_id"]) for row in found)
-        is_one_generation = len({row["user_generation"] for row in found}) == 1
-        if ids != [f"{video}#{number}" for number in range(CLIPS_EACH)] or not is_one_generation:
+        generations = {int(float(str(row["start_seconds"]))) // CLIPS_EACH for row in found}
+        if (
+            ids != [f"{video}#{number}" for number in range(num_clips(max(generations, default=0)))]
+            or len(generations) != 1
+        ):
             with wrong_file.open("a") as stream:
-                stream.write(f"{video}: {[(row['clip_id'], row['user_generation']) for row in found]}\n")
+                stream.write(f"{video}: {[(row['clip_id'], row['start_seconds']) for row in found]}\n")
     with count_file.open("a") as stream:
         stream.write(f"{num_answers}\n")
 
@@ -109,12 +116,13 @@ def faults(folder: Path, notes: Path) -> tuple[list[str], bool]:
     rows = ClipTable(folder, DIM)._table.search().select(["clip_id", "video", "file_stamp", "vector"]).to_arrow()
     wrong: list[str] = []
     ids = rows["clip_id"].to_pylist()
-    if len({*ids}) != len(ids) or len(ids) != VIDEOS * CLIPS_EACH:
-        wrong.append(f"{len(ids)} rows, {len({*ids})} different; expected {VIDEOS * CLIPS_EACH}")
     by_id = dict(zip(ids, zip(rows["file_stamp"].to_pylist(), rows["vector"].to_pylist(), strict=True), strict=True))
     is_in = bool(under_way) and by_id.get(f"{under_way[0]}#0", ("",))[0] == str(generation)
     if is_in:
         expected |= dict.fromkeys(under_way, generation)
+    num_expected = sum(map(num_clips, expected.values()))
+    if len({*ids}) != len(ids) or len(ids) != num_expected:
+        wrong.append(f"{len(ids)} rows, {len({*ids})} different; expected {num_expected}")
     for video, wanted in expected.items():
         for number, embedding_D in enumerate(embeddings_of(video, wanted)):
             stamp, vector = by_id.get(f"{video}#{number}", ("missing", []))

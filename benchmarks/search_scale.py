@@ -2,8 +2,8 @@
 
 Clips and queries are made as `search_scale_data.py` says. One filter keeps 1 % of the clips at random, one a folder of
 1 %, whose clips look alike. Near ties (1e-4) count as hits. Beside polyreel's index: one product with the matrix in
-numpy, FAISS's IVF with the same lists but its own way to filter, and LanceDB's own index. Each part is a process of its
-own, and what is done is kept, so the script may be called again to go on:
+numpy, FAISS's IVF with the same lists but its own bytes and filter, and LanceDB's own index. Each part is a process of
+its own, and what is done is kept, so the script may be called again to go on:
 
     python benchmarks/search_scale.py data 100000       (likewise 1000000; trains the student first)
     python benchmarks/search_scale.py build 100000
@@ -17,7 +17,6 @@ polyreel-search-scale in the folder for temporary files, 8 GB for the million.
 """
 
 import json
-import resource
 import subprocess
 import sys
 import threading
@@ -25,21 +24,24 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from zlib import crc32
 
 import numpy as np
+import pyarrow.compute as pc
 
 from polyreel import Filter, Index
 from polyreel.search.derived import exact_bars
 from polyreel.search.rows import make_rows
 from polyreel.search.table import ClipTable
 from polyreel.similarity import Embeddings
-from search_scale_data import DIM, QUERIES, WORK, clips_of, make_data
+from search_scale_data import DIM, FILTERS, QUERIES, WORK, clips_of, make_data
+from search_scale_others import others
 
 ROOT = Path(__file__).parents[1]
 K, BATCH = 10, 20_000
-FILTERS = {"none": None, "scattered": Filter(columns={"pick": 7}), "clustered": Filter(path="folder07")}
 Facts = dict[str, object]
 
 
@@ -50,23 +52,49 @@ def build(num: int) -> Facts:
     if not folder.is_dir():
         Index.create(folder, KnownQueries(), WORK)  # type: ignore[arg-type]
     table = ClipTable(folder, DIM)
-    for first in range(len(table), num, BATCH):
-        last = min(first + BATCH, num)
-        table.put(make_rows(clips_of(first, last, num), clips_ND[first:last], DIM))
-        print(f"{last}/{num} clips after {time.monotonic() - began:.0f} s", flush=True)
-    table.compact()
-    filled, peak = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    header = table.catch_up(np.load(WORK / "queries.npy")[::4])
+    with PeakMemory() as filling:
+        for first in range(len(table), num, BATCH):
+            last = min(first + BATCH, num)
+            table.put(make_rows(clips_of(first, last, num), clips_ND[first:last], DIM))
+            print(f"{last}/{num} clips after {time.monotonic() - began:.0f} s", flush=True)
+    with PeakMemory() as compacting:
+        table.compact()
+    filled = time.monotonic()
+    with PeakMemory() as deriving:
+        header = table.catch_up(np.load(WORK / "queries.npy")[::4])
     return {
         "fill_seconds": round(filled - began, 1),
         "derive_seconds": round(time.monotonic() - filled, 1),
         "cpu_seconds": round(time.process_time(), 1),
         "table_bytes": size_of(folder / "clips.lance"),
         "derived_bytes": size_of(folder / "derived"),
-        "fill_peak_mb": peak // 1024,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "own_peak_mb": {"filling": filling.mb, "last compaction": compacting.mb, "deriving": deriving.mb},
         "num_scanned": None if header is None else header.num_scanned,
+        **update(table, num),
     }
+
+
+def update(table: ClipTable, num: int) -> Facts:
+    """Add eight videos, replace them by shorter ones, look one clip up, and take them out again."""
+    clips = [
+        replace(clip, clip_id=f"new{clip.clip_id}", video=f"new/{clip.video}") for clip in clips_of(0, QUERIES, num)
+    ]
+    rows, facts = make_rows(clips, np.load(WORK / "queries.npy"), DIM), {}
+    shorter = rows.filter(pc.less(rows["start_seconds"], 100.0))
+    actions = {
+        f"adding {len(rows)} clips": lambda: table.put(rows),
+        f"replacing them by {len(shorter)}": lambda: table.put(shorter),
+        "reading one": lambda: table.rows([clips[0].clip_id], ["thumbnail"]),
+        "taking them out": lambda: table.remove(sorted({clip.video for clip in clips})),
+    }
+    for name, act in actions.items():
+        began, before = time.monotonic(), memory()["RssAnon"]
+        with PeakMemory() as peak:
+            act()
+            seconds = time.monotonic() - began
+            time.sleep(0.1)
+        facts[name] = {"seconds": round(seconds, 3), "memory_mb": max(0, peak.mb - before)}
+    return facts
 
 
 def size_of(folder: Path) -> int:
@@ -124,10 +152,32 @@ def percentiles(seconds: list[float]) -> Facts:
     return dict(zip(("p50_ms", "p95_ms", "p99_ms"), [round(float(one), 2) for one in points], strict=True))
 
 
-def memory() -> Facts:
+def memory() -> dict[str, int]:
     """Return this process's own memory and what it has mapped from files, in MB."""
     lines = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines() if "Rss" in line)
     return {name: int(lines[name].split()[0]) // 1024 for name in ("RssAnon", "RssFile")}
+
+
+class PeakMemory:
+    """The most memory of its own that this process has within a block; files that it has mapped do not count."""
+
+    mb = 0
+
+    def __enter__(self) -> "PeakMemory":
+        """Look twenty times a second."""
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def _watch(self) -> None:
+        while not self._end.wait(0.05):
+            self.mb = max(self.mb, memory()["RssAnon"])
+
+    def __exit__(self, *_: object) -> None:
+        """Look no more."""
+        self._end.set()
+        self._thread.join()
 
 
 def search(num: int) -> Facts:
@@ -135,6 +185,8 @@ def search(num: int) -> Facts:
     query_D, folder = np.load(WORK / "queries.npy")[0], WORK / f"index-{num}"
     Index.open(WORK / "index-100000", KnownQueries()).search(query_D, K)  # a warm interpreter
     bars(num)
+    for file in (folder / "derived").iterdir():  # what a server in use has in memory; a disk is not measured here
+        sum(1 for _ in iter(partial(file.open("rb").read, 1 << 24), b""))
     began = time.perf_counter()
     index = Index.open(folder, KnownQueries())
     index.search(query_D, K)
@@ -203,44 +255,8 @@ def serve(num: int) -> None:
 
 
 def beside(num: int) -> Facts:
-    """Ask numpy, FAISS and LanceDB's own index the same."""
-    import faiss
-    from lancedb.index import HnswSq
-
-    folder, matrix_ND = WORK / f"index-{num}", np.load(WORK / f"clips-{num}.npy")
-    rows = {FILTERS["scattered"]: np.flatnonzero(np.random.default_rng(1).integers(0, 100, num) == 7)}
-    rows[FILTERS["clustered"]] = np.flatnonzero(np.arange(num) * 100 // num == 7)
-
-    def by_numpy(query_D: Embeddings, wanted: Filter | None) -> list[float]:
-        sims_N = (matrix_ND if wanted is None else matrix_ND[rows[wanted]]) @ query_D
-        return sorted(sims_N[np.argpartition(-sims_N, K)[:K]].tolist(), reverse=True)
-
-    facts: Facts = {"numpy": timed(num, by_numpy)}
-    if (folder / "derived").is_dir():
-        lists = faiss.read_index(str(folder / "derived" / "lists.faiss"), faiss.IO_FLAG_MMAP_IFC)
-        scanned = json.loads((folder / "derived" / "derived.json").read_text())["num_scanned"]
-        lists.nprobe = -(-scanned * lists.nlist // num)
-
-        def by_faiss(query_D: Embeddings, wanted: Filter | None) -> list[float]:
-            settings = faiss.SearchParametersIVF(nprobe=lists.nprobe)
-            if wanted is not None:
-                settings.sel = faiss.IDSelectorBatch(rows[wanted])
-            found = lists.search(query_D[None], K, params=settings)[1][0]
-            return [float(matrix_ND[place] @ query_D) for place in found if place >= 0]
-
-        facts["faiss"] = timed(num, by_faiss)
-    table, began = ClipTable(folder, DIM)._table, time.monotonic()
-    if not any(one.index_type == "IVF_HNSW_SQ" for one in table.list_indices()):
-        table.create_index("vector", config=HnswSq(distance_type="dot"))
-    conditions = {FILTERS["scattered"]: "user_pick = 7", FILTERS["clustered"]: "starts_with(video, 'folder07/')"}
-
-    def by_lancedb(query_D: Embeddings, wanted: Filter | None) -> list[float]:
-        query = table.search(query_D, query_type="vector").distance_type("dot").nprobes(20).refine_factor(2)
-        query = query if wanted is None else query.where(conditions[wanted], prefilter=True)
-        return [1 - row["_distance"] for row in query.select(["_distance"]).limit(K).to_list()]
-
-    build_seconds = round(time.monotonic() - began, 1)
-    return {**facts, "lancedb": {"build_seconds": build_seconds, **timed(num, by_lancedb)}}
+    """Ask the others the same."""
+    return {name: timed(num, ask) for name, ask in others(num, K)}
 
 
 def rows_of_table(name: str, facts: Facts) -> Iterator[str]:

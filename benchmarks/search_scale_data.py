@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from polyreel import Dataset, Retriever, import_tables, load_recipe, train
+from polyreel import Dataset, Filter, Retriever, import_tables, load_recipe, train
 from polyreel.search.rows import IndexedClip
 from polyreel.similarity import Embeddings, similarities, unit
 
 SHARED = Path(os.environ.get("POLYREEL_SHARED", Path(__file__).parents[2] / "shared"))
 WORK = Path(tempfile.gettempdir()) / "polyreel-search-scale"
 DIM, CLIPS_A_VIDEO, WINDOWS_A_VIDEO, NEIGHBOURS, QUERIES = 512, 50, 20, 16, 400
+FILTERS = {"none": None, "scattered": Filter(columns={"pick": 7}), "clustered": Filter(path="folder07")}
 
 
 def student() -> tuple[Retriever, Dataset]:

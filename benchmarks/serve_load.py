@@ -26,7 +26,7 @@ import numpy as np
 from polyreel.data.feature_settings import FeatureSettings, Sampling
 from polyreel.search.encoder import SearchEncoder
 from polyreel.search.index import Index
-from polyreel.search.table import IndexedClip
+from polyreel.search.rows import IndexedClip
 from polyreel.similarity import Embeddings, unit
 from polyreel.storage import fingerprint
 from polyreel.video.extract import feature_settings

@@ -11,7 +11,7 @@ from clip_rows import some_clips, some_embeddings
 from polyreel.errors import DataError
 from polyreel.search.derived import Sizes
 from polyreel.search.filter import Filter
-from polyreel.search.layers import are_among, rows_at
+from polyreel.search.layers import are_among, hits_at
 from polyreel.search.rows import make_rows
 from polyreel.search.table import ClipTable
 from polyreel.similarity import Embeddings
@@ -149,8 +149,12 @@ def test_keys_are_found_among_others(num_others: int) -> None:
     assert are_among(keys[:0], others).tolist() == []
 
 
-def test_rows_are_those_of_their_positions() -> None:
-    chunks = pa.chunked_array([["a", "b"], ["c"], ["d", "e", "f"]])
-    rows = pa.table({"name": chunks, "number": pa.chunked_array([[0, 1, 2], [3, 4, 5]])})
-    assert rows_at(rows, np.array([5, 0, 2])) == rows.take([5, 0, 2]).to_pylist()
-    assert rows_at(rows, np.array([], np.int64)) == []
+def test_hits_lie_where_their_clips_do() -> None:
+    names = pa.chunked_array([["a", "b"], ["c"], ["d", "e", "f"]])
+    times = pa.chunked_array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]])
+    rows = pa.table({"video": names, "start_seconds": times, "end_seconds": times, "clip_id": names, "other": names})
+    assert hits_at(rows, np.array([5, 0]), np.array([0.75, 0.5], np.float32)) == [
+        {"clip_id": "f", "video": "f", "start_seconds": 5.0, "end_seconds": 5.0, "_score": 0.75},
+        {"clip_id": "a", "video": "a", "start_seconds": 0.0, "end_seconds": 0.0, "_score": 0.5},
+    ]
+    assert hits_at(rows, np.array([], np.int64), np.array([], np.float32)) == []

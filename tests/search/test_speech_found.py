@@ -90,3 +90,14 @@ def test_thumbnails_are_kept(index: Index, encoder: SearchEncoder) -> None:
     assert index.thumbnail("x#0") is None
     with pytest.raises(KeyError, match="there is no clip 'y#0'"):
         index.thumbnail("y#0")
+
+
+def test_a_silent_index_finds_nothing_until_another_process_adds_speech(tmp_path: Path, encoder: SearchEncoder) -> None:
+    reader = Index.create(tmp_path / "index", encoder, tmp_path)
+    writer = Index.open(tmp_path / "index", encoder)
+    writer.add(some_clips("x", clips_each=2), some_embeddings(2), encoder.fingerprint)
+    assert reader.find_speech("whale") == []
+    writer.add(some_clips("y", clips_each=1), some_embeddings(1), encoder.fingerprint, speech=[line("y", 0, "a whale")])
+    assert [found.hit.clip_id for found in reader.find_speech("whale")] == ["y#0"]
+    writer.remove(["y"])
+    assert reader.find_speech("whale") == []

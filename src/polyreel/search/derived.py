@@ -20,12 +20,13 @@ from pydantic import Field
 
 from polyreel.errors import DataError
 from polyreel.search.filter import Filter, Mask
-from polyreel.search.layers import Keys, Layer, MatrixLayer, PickedRows, are_among, open_lists, rows_at, train_lists
+from polyreel.search.layers import Keys, Layer, MatrixLayer, PickedRows, are_among, hits_at
+from polyreel.search.lists import open_lists, train_lists
 from polyreel.settings import Settings, read_header
 from polyreel.similarity import Embeddings, similarities
 from polyreel.storage import only_writer, write_aside, write_json
 
-_HEADER, _SCHEMA_VERSION = "derived.json", 1
+_HEADER, _SCHEMA_VERSION = "derived.json", 3
 _NEAR_TIE = 1e-4  # answers whose score is so close to the last exact one count as found
 _TUNING_QUERIES, _WANTED_RECALL = 100, 0.995
 _MOST_LAYERS = 8
@@ -86,8 +87,7 @@ class View:
         found: list[dict[str, object]] = []
         for (layer, _), picked in zip(self.layers, self._picked, strict=True):
             positions_K, sims_K = picked.nearest(embedding_D, k, wanted, sizes.filtered_rows)
-            rows = rows_at(layer.rows, positions_K)
-            found += [{**row, "_score": float(sim)} for row, sim in zip(rows, sims_K, strict=True)]
+            found += hits_at(layer.rows, positions_K, sims_K)
         return sorted(found, key=lambda row: (-float(str(row["_score"])), str(row["clip_id"])))[:k]
 
     def nearest_ids(self, queries_QD: Embeddings) -> list[str]:
@@ -179,7 +179,7 @@ class Derived:
         return header
 
     def _tuned(self, folder: Path, mapped: tuple[pa.Table, Embeddings], queries_QD: Embeddings | None) -> DerivedHeader:
-        """Double how many rows are visited until recall is what is wanted."""
+        """Let more and more rows be visited until recall is what is wanted."""
         rows, vectors_ND = mapped
         if queries_QD is None or not len(queries_QD):
             chosen = np.random.default_rng(0).choice(len(rows), min(_TUNING_QUERIES, len(rows)), replace=False)
@@ -194,7 +194,7 @@ class Derived:
             )
             if recall >= _WANTED_RECALL or num_scanned >= len(rows):
                 break
-            num_scanned *= 2
+            num_scanned += num_scanned // 2
         return DerivedHeader(
             schema_version=_SCHEMA_VERSION, dim=self._dim, num_rows=len(rows), num_scanned=num_scanned, recall=recall
         )
@@ -271,7 +271,8 @@ def _copy(table: Versions, folder: Path, dim: int) -> None:
         parts.append(rows)
     vectors_ND.flush()
     rows = pa.concat_tables(parts).combine_chunks()
-    feather.write_feather(rows, str(folder / "rows.arrow"), compression="uncompressed")
+    # In one piece: taking a few rows goes through every piece.
+    feather.write_feather(rows, str(folder / "rows.arrow"), compression="uncompressed", chunksize=max(1, len(rows)))
 
 
 def _map(folder: Path) -> tuple[pa.Table, Embeddings]:

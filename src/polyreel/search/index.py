@@ -103,7 +103,7 @@ class Index:
             index.check_fingerprint(encoder.fingerprint)
         return index
 
-    @property
+    @cached_property
     def library_folder(self) -> Path:
         """Where the videos lie."""
         return (self.folder / self.header.library_folder).resolve()

@@ -1,31 +1,24 @@
-"""Rows in the memory of a process that answers, and the nearest among them: exactly, or through inverted lists.
+"""Rows in the memory of a process that answers, and the nearest among them.
 
-Up to some ten thousand clips one product with the matrix of all embeddings is fastest, and exact. Beyond, FAISS
-visits only the lists nearest to the query (IVF, one byte a dimension), and the best it finds are scored again with
-the embeddings themselves. Lists are visited until they held as many clips that may be found as `num_scanned` says, and
-lists that hold none are passed over; where few clips may be found, all of them are compared. So a filter never starves
-a search: there are k hits whenever k clips may be found.
+Up to some ten thousand clips one product with the matrix of all embeddings is fastest, and exact; beyond, inverted
+lists lead to the nearest (`lists.py`). What a filter lets pass is remembered for the next page of hits.
 
-Shapes: N clips, D width of an embedding, K hits, L lists.
+Shapes: N clips, D width of an embedding, K hits.
 """
 
 from collections import OrderedDict
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from polyreel.search.filter import Filter, Mask
+from polyreel.search.rows import CLIP_COLUMNS
 from polyreel.similarity import Embeddings, top_k
-
-if TYPE_CHECKING:
-    import faiss
 
 Positions = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.int64]
-_RESCORED_A_HIT = 8  # candidates scored again for each hit asked for; one byte a dimension puts near ones out of order
 _MOST_PICKED_ROWS = 60_000  # rows of recent filters kept side by side, so that the next page need not gather them
 
 
@@ -52,91 +45,19 @@ class MatrixLayer:
         """See `Layer`."""
         sims_N = np.asarray(self.vectors_ND @ embedding_D)
         if allowed is None:
-            return _best(sims_N, k)
+            return best_of(sims_N, k)
         positions = np.flatnonzero(allowed)
-        best_K, sims_K = _best(sims_N[positions], k)
+        best_K, sims_K = best_of(sims_N[positions], k)
         return positions[best_K], sims_K
 
     def best_of_each(self, queries_QD: Embeddings, allowed: Mask | None) -> tuple[Positions, Embeddings]:
         """See `Layer`."""
         if not len(self.rows):
-            return _none_of_each(queries_QD)
+            return none_of_each(queries_QD)
         sims_QN = queries_QD @ self.vectors_ND.T
         if allowed is not None:
             sims_QN[:, ~allowed] = -np.inf
         return sims_QN.argmax(axis=1), sims_QN.max(axis=1)
-
-
-class ListsLayer:
-    """Rows behind inverted lists, all of it mapped from files.
-
-    Args:
-        rows: the clips.
-        vectors_ND: their embeddings.
-        lists: the index; its ids are positions of rows.
-        list_of_N: which list each row is in.
-        num_scanned: how many allowed rows the visited lists must have held.
-        exact_rows: where no more rows than these are allowed, all of them are compared.
-    """
-
-    def __init__(
-        self,
-        rows: pa.Table,
-        vectors_ND: Embeddings,
-        lists: "faiss.IndexIVF",
-        list_of_N: npt.NDArray[np.int32],
-        num_scanned: int,
-        exact_rows: int,
-    ) -> None:
-        self.rows, self.vectors_ND, self.num_scanned = rows, vectors_ND, num_scanned
-        self._lists, self._list_of_N, self._exact_rows = lists, list_of_N, exact_rows
-        self._centroids_LD = lists.quantizer.reconstruct_n(0, lists.nlist)
-        self._sizes_L = np.bincount(list_of_N, minlength=lists.nlist)
-
-    def nearest(self, embedding_D: Embeddings, k: int, allowed: Mask | None) -> tuple[Positions, Embeddings]:
-        """See `Layer`."""
-        sizes_L = self._sizes_L
-        if allowed is not None:
-            positions = np.flatnonzero(allowed)
-            if len(positions) <= max(self._exact_rows, k):
-                return self._best_of(positions, embedding_D, k)
-            sizes_L = np.bincount(self._list_of_N[positions], minlength=len(sizes_L))
-        wanted = min(max(self.num_scanned, k * _RESCORED_A_HIT), int(sizes_L.sum()))
-        return self._best_of(self._candidates(embedding_D, k, sizes_L, wanted, allowed), embedding_D, k)
-
-    def best_of_each(self, queries_QD: Embeddings, allowed: Mask | None) -> tuple[Positions, Embeddings]:
-        """See `Layer`."""
-        positions_Q, sims_Q = _none_of_each(queries_QD)
-        for place, query_D in enumerate(queries_QD):
-            positions, sims = self.nearest(query_D, 1, allowed)
-            if len(positions):
-                positions_Q[place], sims_Q[place] = positions[0], sims[0]
-        return positions_Q, sims_Q
-
-    def _best_of(self, positions: Positions, embedding_D: Embeddings, k: int) -> tuple[Positions, Embeddings]:
-        best_K, sims_K = _best(self.vectors_ND[positions] @ embedding_D, k)
-        return positions[best_K], sims_K
-
-    def _candidates(
-        self, embedding_D: Embeddings, k: int, sizes_L: npt.NDArray[np.int64], wanted: int, allowed: Mask | None
-    ) -> Positions:
-        import faiss
-
-        sims_L = self._centroids_LD @ embedding_D
-        order_L = np.argsort(-sims_L, kind="stable")
-        order_L = order_L[sizes_L[order_L] > 0]
-        num_probes = int(np.searchsorted(np.cumsum(sizes_L[order_L]), wanted)) + 1
-        visited = np.ascontiguousarray(order_L[:num_probes], np.int64)
-        settings = faiss.SearchParametersIVF(nprobe=len(visited))
-        if allowed is not None:
-            bits = np.packbits(allowed, bitorder="little")
-            settings.sel = faiss.IDSelectorBitmap(bits)
-        num = k * _RESCORED_A_HIT
-        query_D, visited_L = np.ascontiguousarray(embedding_D, np.float32), np.ascontiguousarray(sims_L[visited])
-        scores, found = np.empty(num, np.float32), np.empty(num, np.int64)
-        places = (faiss.swig_ptr(array) for array in (visited, visited_L, scores, found))
-        self._lists.search_preassigned_c(1, faiss.swig_ptr(query_D), num, *places, False, settings)
-        return np.sort(found[found >= 0])
 
 
 class PickedRows:
@@ -183,49 +104,10 @@ class PickedRows:
         return masks + sum(len(near.vectors_ND) for _, near, _ in self._picked.values() if near is not None)
 
 
-def train_lists(vectors_ND: Embeddings, folder: Path) -> None:
-    """Write inverted lists over embeddings, `lists.faiss` and `list_of.npy`, into a folder.
-
-    Args:
-        vectors_ND: mapped from a file; read in slices.
-        folder: there already.
-    """
-    import faiss
-
-    num, dim = vectors_ND.shape
-    num_lists = max(1, int(2 * np.sqrt(num)))
-    quantizer = faiss.IndexFlatIP(dim)
-    lists = faiss.IndexIVFScalarQuantizer(
-        quantizer, dim, num_lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT, False
-    )
-    lists.cp.niter, lists.cp.min_points_per_centroid, lists.cp.seed = 8, 1, 0
-    sample = np.sort(np.random.default_rng(0).choice(num, min(num, 64 * num_lists), replace=False))
-    lists.train(np.ascontiguousarray(vectors_ND[sample]))
-    list_of_N = np.empty(num, np.int32)
-    for start in range(0, num, 1 << 15):
-        block = np.ascontiguousarray(vectors_ND[start : start + (1 << 15)])
-        assigned = np.ascontiguousarray(quantizer.search(block, 1)[1][:, 0])
-        positions = np.arange(start, start + len(block), dtype=np.int64)
-        lists.add_core(len(block), *map(faiss.swig_ptr, (block, positions, assigned)))
-        list_of_N[start : start + len(block)] = assigned
-    faiss.write_index(lists, str(folder / "lists.faiss"))
-    np.save(folder / "list_of.npy", list_of_N)
-
-
-def open_lists(rows: pa.Table, vectors_ND: Embeddings, folder: Path, num_scanned: int, exact_rows: int) -> ListsLayer:
-    """Map what `train_lists` wrote."""
-    import faiss
-
-    lists = faiss.read_index(str(folder / "lists.faiss"), faiss.IO_FLAG_MMAP_IFC)
-    return ListsLayer(rows, vectors_ND, lists, np.load(folder / "list_of.npy"), num_scanned, exact_rows)
-
-
-def rows_at(rows: pa.Table, positions_K: Positions) -> list[dict[str, object]]:
-    """Return a few rows, one by one: `take` goes through every chunk of a mapped table, however few are asked for."""
-    found: list[dict[str, object]] = []
-    for position in positions_K.tolist():
-        found += rows.slice(position, 1).to_pylist()
-    return found
+def hits_at(rows: pa.Table, positions_K: Positions, scores_K: Embeddings) -> list[dict[str, object]]:
+    """Return where a few clips lie, each with its `_score`."""
+    found = rows.select(CLIP_COLUMNS).take(positions_K).to_pylist()
+    return [{**row, "_score": score} for row, score in zip(found, scores_K.tolist(), strict=True)]
 
 
 def are_among(keys_N: Keys, others_M: Keys) -> Mask:
@@ -239,10 +121,12 @@ def are_among(keys_N: Keys, others_M: Keys) -> Mask:
     return np.asarray(others_M[np.minimum(places_N, len(others_M) - 1)] == keys_N)
 
 
-def _none_of_each(queries_QD: Embeddings) -> tuple[Positions, Embeddings]:
+def none_of_each(queries_QD: Embeddings) -> tuple[Positions, Embeddings]:
+    """Return what `Layer.best_of_each` does where no row is allowed."""
     return np.zeros(len(queries_QD), np.int64), np.full(len(queries_QD), -np.inf, np.float32)
 
 
-def _best(sims_N: Embeddings, k: int) -> tuple[Positions, Embeddings]:
+def best_of(sims_N: Embeddings, k: int) -> tuple[Positions, Embeddings]:
+    """Return positions of the k best scores, best first, and the scores."""
     positions_QK, sims_QK = top_k(sims_N[None], k)
     return positions_QK[0], np.asarray(sims_QK[0], np.float32)

@@ -25,7 +25,7 @@ from polyreel.search.filter import COLUMN_PREFIX, Filter
 from polyreel.search.rows import CLIP_COLUMNS, row_schema
 from polyreel.search.sql import among, as_sql
 from polyreel.search.store import DEFAULT_SIZES, Abilities, Row
-from polyreel.search.versions import Version, connect, first_line, persistently
+from polyreel.search.versions import NewestVersion, Version, connect, first_line, persistently
 from polyreel.similarity import Embeddings
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _NAME, _DERIVED = "clips", "derived"
 _SQL_KINDS = {pa.string(): "string", pa.float64(): "double", pa.bool_(): "boolean"}
+_LOOKED_UP = ("clip_id", "video")  # found by a B-tree, not by reading the column
 _COMMITS_BETWEEN_COMPACTIONS = 32
 _KEPT_VERSIONS = timedelta(hours=1)  # readers hold a version for as long as one search takes
 
@@ -53,9 +54,11 @@ class ClipTable:
         self.dim = dim
         self.location = location
         self._sizes = sizes
+        self._newest = NewestVersion(folder / f"{_NAME}.lance" if location is None else None)
         self._derived = Derived(folder / _DERIVED, dim, sizes)
         self._num_commits = 0
         self._mean: tuple[int, Embeddings] | None = None
+        self._said: tuple[int, bool] | None = None
 
     @classmethod
     def create(cls, folder: Path, dim: int, location: str | None = None) -> "ClipTable":
@@ -73,6 +76,7 @@ class ClipTable:
             raise DataError(f"{location or folder} cannot hold a new table: {first_line(error)}") from None
         words = FTS(base_tokenizer="icu", stem=False, remove_stop_words=False, ascii_folding=True)
         table.create_index("speech", config=words)
+        _add_trees(table)
         return cls(folder, dim, location)
 
     @staticmethod
@@ -93,7 +97,7 @@ class ClipTable:
 
     def state(self) -> Hashable:
         """Return the table's version."""
-        return int(self._table.version)
+        return self._newest.of(self._table)
 
     def file_stamps(self) -> dict[str, str]:
         """Return the stamp each video had when it was indexed, by its path."""
@@ -121,12 +125,19 @@ class ClipTable:
             rows[each.name] if each.name in rows.column_names else pa.nulls(len(rows), each.type) for each in schema
         ]
         of_these_videos = among("video", sorted({*rows["video"].to_pylist(), *dropping}))
-        merge = self._table.merge_insert("clip_id").when_matched_update_all().when_not_matched_insert_all()
-        merge = merge.when_not_matched_by_source_delete(of_these_videos)
-        persistently(lambda: merge.execute(pa.table(columns, schema=schema)))
+        persistently(lambda: self._merge(pa.table(columns, schema=schema), of_these_videos))
         self._num_commits += 1
         if self._num_commits % _COMMITS_BETWEEN_COMPACTIONS == 0:
             self.compact()
+
+    def _merge(self, new: pa.Table, of_these_videos: str) -> None:
+        """Put in rows and take out what else there is of their videos, in one commit."""
+        merge = self._table.merge_insert("clip_id").when_matched_update_all().when_not_matched_insert_all()
+        known = self._table.search().where(of_these_videos).select(["clip_id"]).to_arrow()["clip_id"]
+        if {*known.to_pylist()} - {*new["clip_id"].to_pylist()}:
+            # LanceDB reads the whole table for this, embeddings too; without it, a commit costs what its rows do.
+            merge = merge.when_not_matched_by_source_delete(of_these_videos)
+        merge.execute(new)
 
     def _widen(self, wanted: pa.Schema) -> None:
         known = self._table.schema
@@ -144,12 +155,13 @@ class ClipTable:
             persistently(lambda: self._table.delete(among("video", sorted(videos))))
 
     def compact(self) -> None:
-        """Join the small files that many commits leave, and bring the full-text index up to date."""
+        """Join the small files that many commits leave, and bring the indices up to date."""
+        persistently(lambda: _add_trees(self._table))  # of a table made before there were any
         persistently(lambda: self._table.optimize(cleanup_older_than=_KEPT_VERSIONS))
 
     def catch_up(self, queries_QD: Embeddings | None = None) -> DerivedHeader | None:
         """Derive files where a matrix would be too large, if they are missing or too old."""
-        version = int(self._table.version)
+        version = self._newest.of(self._table)
         if len(self) <= self._sizes.exact_rows or not self._derived.is_behind(self._view()):
             return None
         return self._derived.derive(self._at(version), queries_QD)
@@ -179,11 +191,20 @@ class ClipTable:
 
     def find_speech(self, text: str, k: int, wanted: Filter | None) -> list[Row]:
         """Return rows of the clips in which words are said, best first, with `lines` and BM25's `_score`."""
+        if not self._is_anything_said():
+            return []
         query = self._table.search(text, query_type="fts", fts_columns="speech")
-        if condition := as_sql(wanted, self._table.schema):
+        if wanted is not None and (condition := as_sql(wanted, self._table.schema)):
             query = query.where(condition, prefilter=True)
         found: list[Row] = query.select([*CLIP_COLUMNS, "lines", "_score"]).limit(k).to_list()
         return sorted(found, key=lambda row: (-float(str(row["_score"])), str(row["clip_id"])))
+
+    def _is_anything_said(self) -> bool:
+        version = self._newest.of(self._table)
+        if self._said is None or self._said[0] != version:
+            found = self._table.search().where("speech IS NOT NULL").select(["clip_id"]).limit(1).to_list()
+            self._said = version, bool(found)
+        return self._said[1]
 
     def rows(self, clip_ids: Sequence[str], columns: Sequence[str]) -> list[Row]:
         """Return some columns of some clips, in the order asked for."""
@@ -205,13 +226,13 @@ class ClipTable:
 
     def mean_D(self) -> Embeddings:
         """Return the mean of all embeddings `[D]`; zeros where there are none, or where files must first be derived."""
-        version, view = int(self._table.version), self._view()
+        version, view = self._newest.of(self._table), self._view()
         if self._mean is None or self._mean[0] != version:
             self._mean = version, np.zeros(self.dim, np.float32) if view is None else view.mean_D(self.dim)
         return self._mean[1]
 
     def _view(self) -> View | None:
-        version = int(self._table.version)
+        version = self._newest.of(self._table)
         return self._derived.view(version, self._at(version))
 
     def _at(self, version: int) -> Version:
@@ -228,3 +249,12 @@ class ClipTable:
                 if self.location is None
                 else f"{place} has no table {_NAME}: {first_line(error)}"
             ) from None
+
+
+def _add_trees(table: "lancedb.table.Table") -> None:
+    from lancedb.index import BTree
+
+    known = {column for one in table.list_indices() for column in one.columns}
+    for column in _LOOKED_UP:
+        if column not in known:
+            table.create_index(column, config=BTree())

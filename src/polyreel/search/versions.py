@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _IN_MEMORY = ("row_key", *CLIP_COLUMNS, "date_seconds", "video_seconds", "speech_langs")
 _TRIES = 6
 _KEYS_AT_ONCE = 1 << 16
+_TICK_NANOSECONDS = 1_000_000_000  # of a file system's clock; most tick a hundred times a second or faster
 _OF_OTHERS = timedelta(seconds=2)  # how long a reader of object storage may not notice a commit
 Answer = TypeVar("Answer")
 
@@ -53,6 +54,42 @@ class Version:
         vectors = rows["vector"].combine_chunks()
         numbers = vectors.flatten().to_numpy() if len(rows) else np.empty(0, np.float32)
         return rows.drop_columns(["vector"]), numbers.reshape(-1, self._dim)
+
+
+class HasVersion(Protocol):
+    """A table of LanceDB, as far as its commits go."""
+
+    @property
+    def version(self) -> int:
+        """Number of the newest commit."""
+
+
+class NewestVersion:
+    """The number of a table's newest commit.
+
+    LanceDB takes half a millisecond to look for one. Every commit adds a file to a folder of the table, so while that
+    folder is as it was, so is the number. A commit within one tick of the file system's clock after another would not
+    show, so a folder that changed just now counts as changed.
+
+    Args:
+        folder: the table's, on a local disk; None: LanceDB is asked every time.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._commits = None if folder is None else folder / "_versions"
+        self._known: tuple[int, int] | None = None  # when the folder changed last, and the number then
+
+    def of(self, table: "HasVersion") -> int:
+        """Return the number of the newest commit to the table."""
+        if self._commits is None or not self._commits.is_dir():
+            return int(table.version)
+        changed, now = self._commits.stat().st_mtime_ns, time.time_ns()
+        known = self._known
+        if known is not None and known[0] == changed:
+            return known[1]
+        version = int(table.version)
+        self._known = (changed, version) if now - changed > _TICK_NANOSECONDS else None
+        return version
 
 
 def connect(place: Path | str) -> "lancedb.DBConnection":

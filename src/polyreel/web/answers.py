@@ -7,13 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from polyreel.data.speech import Speech
 from polyreel.languages import LANGUAGES, text_direction
 from polyreel.search.curve import Curve
+from polyreel.search.filter import Filter
 from polyreel.search.hits import Hit
-from polyreel.search.hybrid import Answer
+from polyreel.search.hybrid import Answer, By
 from polyreel.search.moments import Moment
 from polyreel.search.strength import Band, band_of
 from polyreel.web.site import Library, name_of_clip
-
-MOST_FOLDERS = 200
 
 
 class _Answer(BaseModel):
@@ -44,7 +43,7 @@ class ClipAnswer(_Answer):
         return cls(
             id=name,
             library=library.name,
-            video=hit.video.relative_to(library.index.library_folder).as_posix(),
+            video=library.path_of(hit),
             start_seconds=hit.start_seconds,
             end_seconds=hit.end_seconds,
             score=hit.score,
@@ -157,12 +156,29 @@ class HitsAnswer(_Answer):
     query: QueryAnswer
     hits: list[ClipAnswer]
 
+    @classmethod
+    def to(cls, library: Library, text: str, first: int, k: int, wanted: Filter | None) -> "HitsAnswer":
+        """Answer a query with k clips, leaving out the `first` best."""
+        found, query = library.hits(text, first, k, wanted), QueryAnswer.of(library, text)
+        strengths = library.strengths([hit.score for hit in found], query.lang)
+        hits = [ClipAnswer.of(library, hit, strength) for hit, strength in zip(found, strengths, strict=True)]
+        return cls(query=query, hits=hits)
+
 
 class MomentsAnswer(_Answer):
     """Moments, best first."""
 
     query: QueryAnswer | None = Field(description="none for moments that look like a clip or a file")
     moments: list[MomentAnswer]
+
+    @classmethod
+    def to(cls, library: Library, text: str, first: int, k: int, by: By, wanted: Filter | None) -> "MomentsAnswer":
+        """Answer a query with k moments, leaving out the `first` best."""
+        found, query = library.answers(text, first, k, by, wanted), QueryAnswer.of(library, text)
+        strengths = library.strengths([answer.moment.score for answer in found], query.lang)
+        pairs = zip(found, strengths, strict=True)
+        moments = [MomentAnswer.of_answer(library, answer, strength) for answer, strength in pairs]
+        return cls(query=query, moments=moments)
 
 
 class LibraryAnswer(_Answer):
@@ -177,14 +193,13 @@ class LibraryAnswer(_Answer):
     @classmethod
     def of(cls, library: Library) -> "LibraryAnswer":
         """Describe an index."""
-        index = library.index
-        folders = sorted({video.partition("/")[0] for video in index.file_stamps() if "/" in video})
+        contents = library.contents()
         return cls(
             name=library.name,
-            num_clips=len(index),
-            langs=list(index.encoder.model.langs),
-            speech_langs=index.speech_langs(),
-            folders=folders[:MOST_FOLDERS],
+            num_clips=contents.num_clips,
+            langs=list(library.index.encoder.model.langs),
+            speech_langs=list(contents.speech_langs),
+            folders=list(contents.folders),
         )
 
 

@@ -1,7 +1,8 @@
 """The routes: a few lines each over an index.
 
 Whatever a client sends is checked by the types of the arguments and by the wall in front (`wall.py`); what cannot be
-answered is a status and one sentence, never a traceback.
+answered is a status and one sentence, never a traceback. What reads a disk or computes is done in another thread, and
+in one go, because threads that take turns at an interpreter wait for each other.
 """
 
 from datetime import date, datetime, time, timedelta
@@ -51,7 +52,7 @@ LikeName = Annotated[str | None, Query(max_length=4000, description="a clip's id
 LibraryName = Annotated[str | None, Query(max_length=200, description="which index; the first, if none is named")]
 
 
-def _site(request: Request) -> Site:
+async def _site(request: Request) -> Site:
     site: Site = request.app.state.site
     return site
 
@@ -59,7 +60,7 @@ def _site(request: Request) -> Site:
 SiteHere = Annotated[Site, Depends(_site)]
 
 
-def _asked(site: SiteHere, library: LibraryName = None) -> Library:
+async def _asked(site: SiteHere, library: LibraryName = None) -> Library:
     found = site.library(library)
     if found is None:
         raise HTTPException(404, f"there is no library of this name; there are {', '.join(site.libraries)}")
@@ -69,7 +70,7 @@ def _asked(site: SiteHere, library: LibraryName = None) -> Library:
 Asked = Annotated[Library, Depends(_asked)]
 
 
-def _wanted(
+async def _wanted(
     path: Annotated[str | None, Query(max_length=500, description="a video, a folder, or a pattern with *")] = None,
     since: Annotated[date | None, Query(description="videos of this day and later")] = None,
     until: Annotated[date | None, Query(description="videos of this day and earlier")] = None,
@@ -110,25 +111,17 @@ def list_libraries(site: SiteHere) -> list[LibraryAnswer]:
 
 
 @router.get("/search")
-def search(library: Asked, wanted: Wanted, q: Words, k: Number = 10, first: First = 0) -> HitsAnswer:
+async def search(library: Asked, wanted: Wanted, q: Words, k: Number = 10, first: First = 0) -> HitsAnswer:
     """Find clips by what is seen, best first."""
-    found, query = library.hits(q, first, k, wanted), QueryAnswer.of(library, q)
-    strengths = library.strengths([hit.score for hit in found], query.lang)
-    hits = [ClipAnswer.of(library, hit, strength) for hit, strength in zip(found, strengths, strict=True)]
-    return HitsAnswer(query=query, hits=hits)
+    return await run_in_threadpool(HitsAnswer.to, library, q, first, k, wanted)
 
 
 @router.get("/moments")
-def find_moments(
+async def find_moments(
     library: Asked, wanted: Wanted, q: Words, k: Number = 10, first: First = 0, by: By = "both"
 ) -> MomentsAnswer:
     """Find moments by what is seen, what is said, or both, best first: neighbouring clips of one video count as one."""
-    found, query = library.answers(q, first, k, by, wanted), QueryAnswer.of(library, q)
-    strengths = library.strengths([answer.moment.score for answer in found], query.lang)
-    pairs = zip(found, strengths, strict=True)
-    return MomentsAnswer(
-        query=query, moments=[MomentAnswer.of_answer(library, answer, strength) for answer, strength in pairs]
-    )
+    return await run_in_threadpool(MomentsAnswer.to, library, q, first, k, by, wanted)
 
 
 @router.get("/like/{clip}")
@@ -204,7 +197,7 @@ def log_in(site: SiteHere, login: Login, response: Response) -> None:
 
 
 @router.get("/health")
-def tell_health() -> HealthAnswer:
+async def tell_health() -> HealthAnswer:
     """Say that the server is up."""
     return HealthAnswer(status="ok", version=__version__)
 

@@ -5,7 +5,7 @@ because a row of the index says where it lies; no part of a URL is ever taken fo
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, Thread
@@ -31,9 +31,24 @@ from polyreel.web.counters import Counters
 from polyreel.web.guess import LanguageGuess
 from polyreel.web.pictures import Pictures
 
-PICTURES_FOLDER = "pictures"
+PICTURES_FOLDER, MOST_FOLDERS = "pictures", 200
 _RETRY_SECONDS = 10.0
 _TEXTS_AT_ONCE, _TURN_SECONDS = 8, 0.002
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What is in a library.
+
+    Attributes:
+        num_clips: how many clips.
+        speech_langs: languages in which something is said or subtitled.
+        folders: those at the top, the first `MOST_FOLDERS`.
+    """
+
+    num_clips: int
+    speech_langs: tuple[str, ...]
+    folders: tuple[str, ...]
 
 
 class Library:
@@ -49,6 +64,7 @@ class Library:
         self._index = index
         self._guess: tuple[Index, LanguageGuess] | None = None
         self._strengths: tuple[Index, Strengths] | None = None
+        self._contents: tuple[Index, Hashable, Contents] | None = None
         self._noticed: tuple[int, int] | None = None
         self._asking, self._looking, self._renewing = Lock(), Lock(), Lock()
 
@@ -81,6 +97,24 @@ class Library:
     def pictures_folder(self) -> Path:
         """Where thumbnails and previews are kept, inside the index; it may be deleted at any time."""
         return self._index.folder / PICTURES_FOLDER
+
+    def contents(self) -> Contents:
+        """Return what is in the library; it is read once for each state of the index."""
+        index = self.index
+        state = index.store.state()
+        if self._contents is None or self._contents[:2] != (index, state):
+            folders = sorted({video.partition("/")[0] for video in index.file_stamps() if "/" in video})
+            found = Contents(
+                num_clips=len(index),
+                speech_langs=tuple(index.speech_langs()),
+                folders=tuple(folders[:MOST_FOLDERS]),
+            )
+            self._contents = index, state, found
+        return self._contents[2]
+
+    def path_of(self, hit: Hit) -> str:
+        """Return where a hit's file lies inside the library."""
+        return hit.video.relative_to(self._index.library_folder).as_posix()
 
     @property
     def guess(self) -> LanguageGuess:
