@@ -2,7 +2,7 @@
 
 Clips and queries are made as `search_scale_data.py` says. One filter keeps 1 % of the clips at random, one a folder of
 1 %, whose clips look alike. Near ties (1e-4) count as hits. Beside polyreel's index: one product with the matrix in
-numpy, FAISS's IVF with the same lists but its own bytes and filter, and LanceDB's own index. Each part is a process of
+numpy, FAISS's IVF with as many lists but its own bytes and filter, and LanceDB's own index. Each part is a process of
 its own, and what is done is kept, so the script may be called again to go on:
 
     python benchmarks/search_scale.py data 100000       (likewise 1000000; trains the student first)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +10,6 @@ from polyreel import Filter
 from polyreel.search.table import ClipTable
 from polyreel.similarity import Embeddings
 from search_scale_data import DIM, FILTERS, WORK
-
-if TYPE_CHECKING:
-    import faiss
 
 Ask = Callable[[Embeddings, Filter | None], list[float]]
 
@@ -39,10 +35,18 @@ def by_numpy(matrix_ND: Embeddings, rows: dict[Filter | None, np.ndarray], k: in
 
 
 def by_faiss(derived: Path, matrix_ND: Embeddings, rows: dict[Filter | None, np.ndarray], k: int) -> Ask:
-    """As many of our lists as hold what we visit, one byte a dimension as FAISS chooses it, FAISS's own filter."""
+    """As many lists as polyreel has, as many visited as hold what it visits, bytes by range, FAISS's own filter."""
     import faiss
 
-    lists = lists_of_faiss(derived, matrix_ND)
+    num, num_lists = len(matrix_ND), int(2 * np.sqrt(len(matrix_ND)))
+    byte, inner_product = faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
+    quantizer = faiss.IndexFlatIP(DIM)
+    lists = faiss.IndexIVFScalarQuantizer(quantizer, DIM, num_lists, byte, inner_product, False)
+    lists.cp.niter = 8
+    lists.train(matrix_ND[np.random.default_rng(0).choice(num, min(num, 64 * num_lists), replace=False)])
+    lists.add(matrix_ND)
+    scanned = json.loads((derived / "derived.json").read_text())["num_scanned"]
+    lists.nprobe = -(-scanned * num_lists // num)
 
     def ask(query_D: Embeddings, wanted: Filter | None) -> list[float]:
         settings = faiss.SearchParametersIVF(nprobe=lists.nprobe)
@@ -52,23 +56,6 @@ def by_faiss(derived: Path, matrix_ND: Embeddings, rows: dict[Filter | None, np.
         return [float(matrix_ND[place] @ query_D) for place in found if place >= 0]
 
     return ask
-
-
-def lists_of_faiss(derived: Path, matrix_ND: Embeddings) -> "faiss.IndexIVF":
-    """Fill inverted lists around our centroids."""
-    import faiss
-
-    ours = faiss.read_index(str(derived / "lists.faiss"), faiss.IO_FLAG_MMAP_IFC)
-    byte, inner_product = faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
-    quantizer = faiss.IndexFlatIP(DIM)
-    quantizer.add(ours.quantizer.reconstruct_n(0, ours.nlist))
-    lists = faiss.IndexIVFScalarQuantizer(quantizer, DIM, ours.nlist, byte, inner_product, False)
-    lists.train(matrix_ND[:: max(1, len(matrix_ND) // 100_000)].copy())
-    places, assigned = np.arange(len(matrix_ND), dtype=np.int64), np.load(derived / "list_of.npy").astype(np.int64)
-    lists.add_core(len(matrix_ND), *map(faiss.swig_ptr, (matrix_ND, places, assigned)))
-    scanned = json.loads((derived / "derived.json").read_text())["num_scanned"]
-    lists.nprobe = -(-scanned * lists.nlist // len(matrix_ND))
-    return lists
 
 
 def by_lancedb(folder: Path, k: int) -> Ask:

@@ -153,12 +153,11 @@ def test_another_model_takes_over(place, capsys):
 def running(*words: object) -> Iterator[subprocess.Popen[str]]:
     """Run a verb as a process until the block ends."""
     command = [sys.executable, "-m", "polyreel.cli", *map(str, words)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
 def num_hits(address: str) -> int:

@@ -1,10 +1,12 @@
 """A server on real videos, asked in process."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import served
 from fastapi.testclient import TestClient
 from PIL import ImageColor
 
@@ -22,6 +24,8 @@ from polyreel.web.app import create_app
 from polyreel.web.site import Library
 
 COLOURS = {"red": "red", "rot": "red", "أحمر": "red", "green": "green", "grün": "green", "blue": "blue", "蓝色": "blue"}
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
 TESTED_AS = frozenset({"testserver", "127.0.0.1", "localhost"})
 
 
@@ -76,3 +80,31 @@ def serve(indexed: Index) -> Callable[..., TestClient]:
 @pytest.fixture
 def client(serve: Callable[..., TestClient]) -> TestClient:
     return serve()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+    if not CHROMIUM.is_file():
+        pytest.skip(f"needs Chromium at {CHROMIUM}: make browser")
+    with sync_api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def open_page(browser, indexed: Index) -> Iterator[Callable[..., object]]:
+    """Open the page; whatever it complains of on its console fails the test."""
+    complaints: list[str] = []
+    with served(indexed) as address:
+
+        def start(**settings: object):
+            page = browser.new_context(**{"locale": "en-US", **settings}).new_page()
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+            page.goto(address)
+            return page
+
+        yield start
+    assert complaints == []

@@ -1,85 +1,15 @@
 """The page in a real browser: type, move, play, from right to left, behind a login. Needs Chromium and playwright."""
 
 import io
-import os
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-import uvicorn
+from browsing import best, served, until
 from PIL import Image
 
 from polyreel.search.index import Index
-from polyreel.web.access import Access
-from polyreel.web.app import create_app
-from polyreel.web.site import Library
 
 pytestmark = pytest.mark.browser
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
 TOKEN = "0123456789abcdef"
-
-
-@contextmanager
-def served(index: Index, *others: Index, **access: object) -> Iterator[str]:
-    """Serve on a free port until the test is over."""
-    names = ["films", *(f"more {number}" for number in range(len(others)))]
-    libraries = [Library(name=name, index=one) for name, one in zip(names, (index, *others), strict=True)]
-    app = create_app(libraries, Access(**access))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            thread.join(0.05)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    if not CHROMIUM.is_file():
-        pytest.skip(f"needs Chromium at {CHROMIUM}: make browser")
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def open_page(browser, indexed: Index) -> Iterator[Callable[..., object]]:
-    """Open the page; whatever it complains of on its console fails the test."""
-    complaints: list[str] = []
-    with served(indexed) as address:
-
-        def start(**settings: object):
-            page = browser.new_context(**{"locale": "en-US", **settings}).new_page()
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
-            page.goto(address)
-            return page
-
-        yield start
-    assert complaints == []
-
-
-def until(page, expression: str, seconds: float = 30.0) -> None:
-    """Wait until an expression holds; the page's own rules forbid the browser driver's way of waiting."""
-    end = time.monotonic() + seconds
-    while not page.evaluate(expression):
-        assert time.monotonic() < end, f"never came true: {expression}"
-        page.wait_for_timeout(50)
-
-
-def best(page) -> str:
-    page.wait_for_selector(".card")
-    return page.locator(".card .name").first.text_content()
 
 
 @pytest.mark.parametrize(
@@ -166,6 +96,18 @@ def test_a_token_is_asked_for_once(browser, indexed: Index):
         page.keyboard.press("Enter")
         assert best(page) == "green.mp4"
         until(page, "document.querySelector('.card img').naturalWidth > 0")
+
+
+def test_filters_know_the_library_though_somebody_typed_at_once(open_page):
+    page, held = open_page(), []
+    page.route("**/libraries", lambda route: held.append(route))
+    page.reload()
+    page.fill("#query", "green")
+    page.keyboard.press("Enter")
+    assert best(page) == "green.mp4"
+    assert page.locator("#folders option").count() == 0
+    held[-1].continue_()
+    until(page, "document.querySelector('#folders option')?.value === 'wet & wild'")
 
 
 def test_filters_narrow_the_answers_and_stand_in_the_address(open_page):

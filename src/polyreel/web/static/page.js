@@ -27,7 +27,7 @@ function retranslate() {
   at("query").setAttribute("aria-label", say("placeholder"));
   at("go").textContent = say("search");
   countFilters();
-  fillFilters(state.libraries.find((one) => one.name === state.library) ?? state.libraries[0]);
+  fillFilters(askedLibrary());
   at("examples").replaceChildren(...say("examples").split("|").map(example));
 }
 
@@ -54,7 +54,7 @@ async function follow() {
   state.like = wanted.get("like");
   state.library = wanted.get("library") ?? state.library;
   at("library").value = state.library ?? state.libraries[0]?.name ?? "";
-  fillFilters(state.libraries.find((one) => one.name === at("library").value));
+  fillFilters(askedLibrary());
   showFilters(wanted);
   if (state.like) picture.clear(); // a link, or a step back, to what looks like a clip
   const isBeingTyped = !state.query && document.activeElement === at("query");
@@ -159,12 +159,17 @@ function tell(words, isWrong = false) {
   at("status").classList.toggle("wrong", isWrong);
 }
 
+function askedLibrary() {
+  return state.libraries.find((one) => one.name === state.library) ?? state.libraries[0];
+}
+
 async function fillLibraries() {
   try {
     const libraries = await fetchJson("/libraries");
     state.libraries = libraries;
     at("library").replaceChildren(...libraries.map((one) => new Option(one.name, one.name)));
     at("library").parentElement.hidden = libraries.length < 2;
+    fillFilters(askedLibrary()); // whoever typed at once has been answered before
   } catch (error) {
     if (error instanceof NeedsToken) openDoor();
     else tell(error.message || say("unreachable"), true);
